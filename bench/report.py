@@ -1,0 +1,209 @@
+"""What the phases come to, beside the budgets; as tables and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import medians, phases, trials
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.medians import Estimate
+    from bench.phases import Phase
+    from bench.trials import Pair
+
+Rounds: TypeAlias = list[dict[str, phases.Phase]]
+
+RATIO_SILENT, RATIO_NDJSON = 2.5, 3.5
+REDIS_LOSS, BULK_LOSS = 0.05, 0.01
+PARSER_RATE = 1_000_000
+MEMORY_BYTES = 150_000_000
+FIRST_LINE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects lines and figures as the trials come in.
+
+    Attributes:
+        figures: Everything measured, for the JSON file.
+        verdicts: Budget lines: what, figure, budget, and whether it was kept ("?": the interval reaches over the line).
+    """
+
+    figures: dict[str, object] = field(default_factory=dict)
+    verdicts: list[tuple[str, str, str, str]] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    def print(self) -> None:
+        """Print the tables, the budgets last."""
+        console = Console()
+        # A file or a pipe has no width of its own.
+        console.width = console.width if console.is_terminal else 140
+        for table in self.tables:
+            console.print(table)
+        table = _table("Budgets", "what", "measured: median [95% interval]", "budget", "kept")
+        for what, figure, budget, kept in self.verdicts:
+            table.add_row(what, figure, budget, kept)
+        console.print(table)
+
+    def http(self, rounds: Rounds) -> None:
+        """Add what an exchange costs, and whether any was lost."""
+        bare = medians.estimate([_us(done[phases.BARE], done[phases.BARE].server_ns) for done in rounds])
+        logged = medians.estimate([_logging_us(done) for done in rounds])
+        empty = medians.estimate([_empty_ns(done) for done in rounds])
+        self.figures["nginx"] = {
+            "bare_us": bare.as_json(),
+            "own_log_us": logged.as_json(),
+            "empty_program_ns": empty.as_json(),
+        }
+        table = _table(
+            "CPU per exchange, us", "", "programs", "processes", "both", "of nginx's own log", "machine", "k/s"
+        )
+        table.add_row("nginx alone", "", f"{bare.value:.2f}", "", "", *_machine(rounds, phases.BARE))
+        table.add_row("nginx's own log", "", f"{logged:.2f}", "", "1", *_machine(rounds, phases.NGINX_LOG))
+        for subject, budget in zip(trials.MASTHEAD, (RATIO_SILENT, RATIO_NDJSON), strict=True):
+            self._cost(rounds, subject, budget, table)
+        table.caption = (
+            f"programs: run time by bpf_stats, less {empty.value:.0f} ns a run that an empty program takes; processes: "
+            "schedstat.\nmachine: all processors (of masthead and nginx's log: beside nothing), timing by bpf_stats "
+            "included; a coin toss below 1 us."
+        )
+        self.tables.append(table)
+        self._losses([done[subject] for done in rounds for subject in trials.MASTHEAD])
+
+    def _cost(self, rounds: Rounds, subject: str, budget: float, table: Table) -> None:
+        programs = medians.estimate([_programs_us(done, subject) for done in rounds])
+        process = medians.estimate([_us(done[subject], done[subject].watcher_ns) for done in rounds])
+        both = [_cost_us(done, subject) for done in rounds]
+        total = medians.estimate(both)
+        ratio = medians.ratio([(cost, _logging_us(done)) for cost, done in zip(both, rounds, strict=True)])
+        self.figures[subject] = {
+            "programs_us": programs.as_json(),
+            "processes_us": process.as_json(),
+            "total_us": total.as_json(),
+            "ratio": ratio.as_json(),
+            "phases": [_plain(done[subject]) for done in rounds],
+        }
+        table.add_row(
+            subject, f"{programs:.2f}", f"{process:.2f}", f"{total:.2f}", f"{ratio:.2f}", *_machine(rounds, subject)
+        )
+        what = f"{subject}: of what nginx's own log costs"
+        self._judge(what, f"{ratio:.2f} ({total.value:.2f} us)", f"at most {budget}", _at_most(ratio, budget))
+
+    def _losses(self, watched: Sequence[Phase]) -> None:
+        asked, rows = sum(phase.exchanges for phase in watched), sum(phase.rows or 0 for phase in watched)
+        lost, closed = sum(phase.lost or 0 for phase in watched), all(phase.closed for phase in watched)
+        rate = max(phase.rate for phase in watched)
+        figure = f"{rows:,} rows of {asked:,} exchanges, {lost:,} lost, ledger {'closed' if closed else 'OPEN'}"
+        self.figures["loss"] = {"exchanges": asked, "rows": rows, "lost": lost, "closed": closed, "highest_rate": rate}
+        kept = rows >= asked and not lost and closed
+        self._judge(f"loss at up to {rate / 1000:.0f}k exchanges/s", figure, "0 rows, ledger closed", _yes(kept))
+        resident = max(phase.resident for phase in watched)
+        self.figures["resident_bytes"] = resident
+        self._judge("resident memory", f"{resident / 1e6:.0f} MB", "at most 150 MB", _yes(resident <= MEMORY_BYTES))
+
+    def others(self, rounds: Rounds) -> None:
+        """Add what the other loggers cost."""
+        table = _table(
+            "Other loggers, CPU per exchange, us", "", "processes", "machine", "k/s", "logged", "fell behind"
+        )
+        for subject in trials.OTHERS:
+            done = [each[subject] for each in rounds]
+            process = medians.estimate([_us(phase, phase.watcher_ns) for phase in done])
+            known = [phase.rows / phase.exchanges for phase in done if phase.rows is not None]
+            logged = f"{sum(known) / len(known):.1%}" if known else "packets"
+            behind = sum(phase.behind for phase in done)
+            self.figures[subject] = {"processes_us": process.as_json(), "phases": [_plain(phase) for phase in done]}
+            table.add_row(
+                subject,
+                f"{process:.2f}",
+                *_machine(rounds, subject),
+                logged,
+                f"{behind} of {len(done)}" if behind else "",
+            )
+        table.caption = "machine: all processors, less what they do for the same load without a logger"
+        self.tables.append(table)
+
+    def loss(self, what: str, pairs: Sequence[Pair], budget: float | None, note: str = "") -> None:
+        """Add what masthead takes from the throughput of something else."""
+        share = medians.estimate([pair.loss for pair in pairs])
+        self.figures[what] = {"loss": share.as_json(), "pairs": [asdict(pair) for pair in pairs]}
+        shown = f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]{note}"
+        if budget is None:
+            self._judge(what, shown, "", "")
+        else:
+            self._judge(what, shown, f"at most {budget:.0%}", _at_most(share, budget))
+
+    def replay(self, rates: Sequence[float]) -> None:
+        """Add how fast the parser is."""
+        rate = medians.estimate(rates)
+        self.figures["parser"] = rate.as_json()
+        what = "parser and columns, from pcap, per second of CPU"
+        self._judge(what, f"{rate:,.0f}", "at least 1,000,000", _yes(rate.value >= PARSER_RATE))
+
+    def first_line(self, seconds: Sequence[float]) -> None:
+        """Add how long the first line takes."""
+        time = medians.estimate(seconds)
+        self.figures["first_line_seconds"] = time.as_json()
+        self._judge("first line after start", f"{time:.2f} s", "within 2 s", _at_most(time, FIRST_LINE_SECONDS))
+
+    def _judge(self, what: str, figure: str, budget: str, kept: str) -> None:
+        self.verdicts.append((what, figure, budget, kept))
+
+
+def _at_most(found: Estimate, budget: float) -> str:
+    said = "yes" if found.value <= budget else "NO"
+    return said + ("?" if found.low <= budget < found.high else "")
+
+
+def _yes(kept: bool) -> str:  # noqa: FBT001 - it is the question
+    return "yes" if kept else "NO"
+
+
+def _us(phase: Phase, total_ns: float) -> float:
+    return phase.each(total_ns) / 1000
+
+
+def _logging_us(done: dict[str, Phase]) -> float:
+    bare, logged = done[phases.BARE], done[phases.NGINX_LOG]
+    return _us(logged, logged.server_ns) - _us(bare, bare.server_ns)
+
+
+def _empty_ns(done: dict[str, Phase]) -> float:
+    runs = done[phases.EMPTY].programs
+    return runs.time_ns / max(1, runs.count)
+
+
+def _programs_us(done: dict[str, Phase], subject: str) -> float:
+    phase = done[subject]
+    return _us(phase, phase.programs.time_ns - phase.programs.count * _empty_ns(done))
+
+
+def _cost_us(done: dict[str, Phase], subject: str) -> float:
+    return _programs_us(done, subject) + _us(done[subject], done[subject].watcher_ns)
+
+
+def _machine(rounds: Rounds, subject: str) -> tuple[str, str]:
+    def figure(done: dict[str, Phase]) -> float:
+        own = _us(done[subject], done[subject].machine_ns)
+        return own if subject == phases.BARE else own - _us(done[phases.BARE], done[phases.BARE].machine_ns)
+
+    machine = medians.estimate([figure(done) for done in rounds])
+    rate = medians.estimate([done[subject].rate / 1000 for done in rounds])
+    return (f"{machine.value:.1f}" if subject == phases.BARE else f"{machine:+.1f}"), f"{rate.value:.0f}"
+
+
+def _plain(phase: Phase) -> dict[str, object]:
+    return asdict(phase)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table

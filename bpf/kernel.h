@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The few kernel structs that are read, with the members that are read: CO-RE finds the real offsets at load time.
+ */
+#ifndef MASTHEAD_KERNEL_H
+#define MASTHEAD_KERNEL_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct net {
+	__u64 net_cookie; /* since 5.12 */
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct sock_common {
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 rcv_nxt;
+	__u32 snd_nxt;
+};
+
+struct task_struct {
+	int tgid;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	char comm[16];
+};
+
+struct linux_binprm {
+	const char *interp;
+};
+
+#pragma clang attribute pop
+
+/* include/net/tcp_states.h */
+enum { TCP_CLOSE = 7, TCP_LISTEN = 10 };
+
+/* include/uapi/linux/if_ether.h, netinet/in.h */
+enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, IPPROTO_TCP = 6 };
+
+#endif

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What is done with each TCP segment of the host: is it HTTP, is it where we think we are, then walk it. */
+#ifndef MASTHEAD_SEGMENT_BPF_H
+#define MASTHEAD_SEGMENT_BPF_H
+
+#include "framing.bpf.h"
+
+#define PORTS 16
+
+/* Only connections with one of these ports at either end; all when there are none. */
+const volatile __u16 ports[PORTS] = {};
+const volatile __u32 port_count = 0;
+/* 0: both, 1: connections whose requests come in, 2: whose requests go out. */
+const volatile __u32 wanted_role = 0;
+
+/* Looks at a joined connection, at turns of the conversation, before it is called something else. */
+#define JOINED_TURNS 16
+/* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
+#define WALK_STEPS 1024
+
+enum { INGRESS = 0, EGRESS = 1 };
+
+static __always_inline bool port_wanted(struct bpf_sock *sk)
+{
+	__u16 local = sk->src_port, remote = bpf_ntohs(sk->dst_port);
+
+	if (!port_count)
+		return true;
+	for (int n = 0; n < PORTS; n++)
+		if (n < (int)port_count && (ports[n] == local || ports[n] == remote))
+			return true;
+	return false;
+}
+
+static __always_inline void map_ipv4(__u8 *to, __u32 address)
+{
+	__builtin_memset(to, 0, 10);
+	to[10] = to[11] = 0xff;
+	__builtin_memcpy(to + 12, &address, 4);
+}
+
+static __always_inline void read_tuple(struct bpf_sock *sk, struct event_tuple *tuple)
+{
+	if (sk->family == AF_INET) {
+		map_ipv4(tuple->local, sk->src_ip4);
+		map_ipv4(tuple->remote, sk->dst_ip4);
+	} else {
+		__u32 local[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+		__u32 remote[4] = {sk->dst_ip6[0], sk->dst_ip6[1], sk->dst_ip6[2], sk->dst_ip6[3]};
+
+		__builtin_memcpy(tuple->local, local, 16);
+		__builtin_memcpy(tuple->remote, remote, 16);
+	}
+	tuple->local_port = sk->src_port;
+	tuple->remote_port = bpf_ntohs(sk->dst_port);
+	tuple->reserved = 0;
+}
+
+static __always_inline __u64 netns_of(struct bpf_sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	return tcp ? tcp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net->net_cookie : 0;
+}
+
+static __always_inline bool send_process(struct slot *slot, __u32 index, struct connection *connection)
+{
+	begin_event(slot, index, connection->cookie, EVENT_PROCESS, 0);
+	slot->event.time = 0;
+	slot->process.start = connection->start;
+	slot->process.tgid = connection->tgid;
+	slot->process.reserved = 0;
+	__builtin_memcpy(slot->process.comm, connection->comm, sizeof(connection->comm));
+	return submit(slot, sizeof(slot->process));
+}
+
+/* Tells user space who speaks. Not done until it got there: without it the connection's records mean nothing. */
+static __always_inline bool announce(struct bpf_sock *sk, struct connection *connection, struct slot *slot, __u32 index)
+{
+	__u8 flags = connection->flags & CONN_JOINED ? EVENT_JOINED : 0;
+
+	begin_event(slot, index, connection->cookie, EVENT_CONNECTION, flags);
+	slot->event.time = bpf_ktime_get_ns();
+	read_tuple(sk, &slot->connection.tuple);
+	slot->connection.netns = netns_of(sk);
+	slot->connection.cgroup = bpf_sk_cgroup_id(sk);
+	if (!submit(slot, sizeof(slot->connection)))
+		return false;
+	connection->flags |= CONN_ANNOUNCED;
+	if ((connection->process & PROCESS_KNOWN) && send_process(slot, index, connection))
+		connection->process |= PROCESS_SENT;
+	return true;
+}
+
+/* The ends as the packet has them: a listening socket does not know the other one. */
+static __always_inline bool read_packet_tuple(struct __sk_buff *skb, struct event_tuple *tuple)
+{
+	__u32 at = tcp_header_at(skb), address;
+	__u16 port[2];
+	long bad;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		bad = bpf_skb_load_bytes(skb, 12, &address, 4);
+		map_ipv4(tuple->remote, address);
+		bad |= bpf_skb_load_bytes(skb, 16, &address, 4);
+		map_ipv4(tuple->local, address);
+	} else {
+		bad = bpf_skb_load_bytes(skb, 8, tuple->remote, 16);
+		bad |= bpf_skb_load_bytes(skb, 24, tuple->local, 16);
+	}
+	bad |= bpf_skb_load_bytes(skb, at, port, sizeof(port));
+	tuple->remote_port = bpf_ntohs(port[0]);
+	tuple->local_port = bpf_ntohs(port[1]);
+	tuple->reserved = 0;
+	return !bad;
+}
+
+/* Data on a listening socket completes a handshake (TCP_DEFER_ACCEPT, Fast Open): it has no connection yet. */
+static __always_inline void on_listener(struct __sk_buff *skb, struct packet *packet)
+{
+	const __u32 behind = sizeof(struct event_tuple);
+	__u32 index = 0, size = packet->payload;
+	struct slot *slot = take_slot(&index);
+
+	if (!slot)
+		return;
+	if (size > EVENT_CHUNK - behind)
+		size = EVENT_CHUNK - behind;
+	if (read_payload(skb, packet->at, slot->bytes + behind, size) &&
+	    judge_start(slot, slot->bytes + behind, size) != START_OTHER &&
+	    read_packet_tuple(skb, (struct event_tuple *)slot->bytes)) {
+		begin_event(slot, index, 0, EVENT_SEGMENT, EVENT_LISTENER);
+		slot->event.time = bpf_ktime_get_ns();
+		slot->event.seq = packet->seq;
+		slot->event.rcv_nxt = packet->seq;
+		slot->event.snd_nxt = 0;
+		slot->event.span = packet->payload;
+		slot->event.copied = size;
+		submit(slot, behind + size);
+	}
+	release_slot(index);
+}
+
+/* Which way is it, and is it wanted at all? */
+static __always_inline bool decide(struct bpf_sock *sk, struct connection *connection, struct walk *walk,
+				   __u8 direction, bool turned)
+{
+	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
+	bool joined = connection->flags & CONN_JOINED;
+	enum start start;
+
+	if (joined && !turned)
+		return false;
+	if (!load(walk, size))
+		return false;
+	start = judge_start(walk->slot, walk->slot->bytes, size);
+	if (start == START_PARTIAL && !joined)
+		start = START_REQUEST;
+	if (start != START_REQUEST && start != START_RESPONSE) {
+		if (!joined || connection->turns++ > JOINED_TURNS) {
+			connection->kind = KIND_OTHER;
+			COUNT(other);
+		}
+		return false;
+	}
+
+	bool egress = (start == START_REQUEST) == (direction == EGRESS);
+
+	if (!port_wanted(sk) || (wanted_role && (wanted_role == 2) != egress)) {
+		connection->kind = KIND_OTHER;
+		COUNT(other);
+		return false;
+	}
+	if (egress)
+		connection->flags |= CONN_REQUEST_EGRESS;
+	if (!announce(sk, connection, walk->slot, walk->slot_index))
+		return false;
+	connection->kind = KIND_HTTP;
+	COUNT(http);
+	return true;
+}
+
+/*
+ * Is this segment where the state holds? Returns false when there is nothing to walk. The state moves only at the
+ * expected sequence number; what lies elsewhere is copied, or stepped over where all of it is known to be body.
+ */
+static __always_inline bool synchronize(struct walk *walk)
+{
+	struct flow *flow = walk->flow;
+	bool egress = walk->slot->flags & EVENT_EGRESS;
+	__s32 ahead = (__s32)(walk->slot->seq - flow->next);
+	__s32 unread = (__s32)(walk->slot->seq + walk->slot->left - (egress ? flow->next : walk->slot->rcv_nxt));
+
+	if (!flow->synced) {
+		flow->synced = 1;
+		flow->next = walk->slot->seq;
+		ahead = 0;
+	}
+	if (ahead == 0)
+		return true;
+	if (walk->slot->left == 0)
+		return true;
+	if (ahead < 0) {
+		if (unread <= 0) {
+			COUNT(duplicates);
+			/* A FIN that comes again with old bytes still ends the direction. */
+			walk->slot->seq += walk->slot->left;
+			walk->slot->left = 0;
+			return walk->slot->flags & (EVENT_FIN | EVENT_RST);
+		}
+		/* TCP refused what the state was moved by, or part of this is new. */
+		flow->state = FLOW_UNSURE;
+		flow->skip = 0;
+		flow->next = walk->slot->seq;
+		return true;
+	}
+	if (flow->state == FLOW_TO_CLOSE) {
+		send_segment(walk, 0, walk->slot->left);
+		return false;
+	}
+	if (flow->skip >= (__u32)ahead && (egress || walk->slot->seq == walk->slot->rcv_nxt)) {
+		/* What came out of order before was body: step over it. */
+		flow->skip -= ahead;
+		flow->next = walk->slot->seq;
+		if (!flow->skip)
+			flow->state = flow->state == FLOW_DATA ? FLOW_DATA_END : FLOW_START;
+		return true;
+	}
+	if (egress || walk->slot->seq == walk->slot->rcv_nxt) {
+		flow->state = FLOW_UNSURE;
+		flow->skip = 0;
+		flow->line_size = 0;
+		flow->next = walk->slot->seq;
+		return true;
+	}
+	/* Out of order: hand it over without moving. */
+	if (flow->skip >= (__u32)ahead + walk->slot->left)
+		send_segment(walk, 0, walk->slot->left);
+	else
+		bpf_loop(WALK_STEPS, copy_step, walk, 0);
+	return false;
+}
+
+/* Lost places are found again where the other side had spoken and a start line follows. */
+static __always_inline void find_again(struct walk *walk, bool turned)
+{
+	enum start want = walk->slot->request ? START_REQUEST : START_RESPONSE;
+	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
+
+	if (walk->flow->state != FLOW_UNSURE || !turned || !load(walk, size))
+		return;
+	if (judge_start(walk->slot, walk->slot->bytes, size) != want)
+		return;
+	walk->flow->state = FLOW_START;
+	walk->flow->line_size = 0;
+	/* Requests that waited are answered or given up: user space does the same. */
+	if (walk->slot->request)
+		walk->connection->responses = walk->connection->requests;
+}
+
+/* The first data segment: who is it, and did we miss its beginning? */
+static __always_inline void first_look(struct __sk_buff *skb, struct connection *connection, struct bpf_tcp_sock *tcp)
+{
+	connection->cookie = bpf_get_socket_cookie(skb);
+	connection->flags |= CONN_SEEN;
+	/* The SYN counts as one byte acknowledged. */
+	if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
+		connection->flags |= CONN_JOINED;
+	connection->last = 2;
+}
+
+static __always_inline void walk_segment(struct bpf_sock *sk, struct walk *walk, __u8 direction)
+{
+	struct connection *connection = walk->connection;
+	bool turned = connection->last != direction;
+	__u32 payload = walk->slot->left;
+
+	if (walk->slot->left && turned)
+		connection->last = direction;
+	if (connection->kind == KIND_UNDECIDED && !decide(sk, connection, walk, direction, turned))
+		return;
+	walk->slot->request = (direction == EGRESS) == !!(connection->flags & CONN_REQUEST_EGRESS);
+	walk->flow = &connection->flows[direction & 1];
+	if (!synchronize(walk))
+		return;
+	if (!walk->slot->left) {
+		send_segment(walk, 0, 0);
+		return;
+	}
+	find_again(walk, turned);
+	bpf_loop(WALK_STEPS, walk_step, walk, 0);
+	walk->flow->next += payload;
+	connection->want_accept = direction == INGRESS;
+}
+
+static __always_inline void send_accept(struct walk *walk)
+{
+	begin_event(walk->slot, walk->slot_index, walk->connection->cookie, EVENT_ACCEPT, EVENT_EGRESS);
+	walk->slot->event.time = walk->slot->time;
+	walk->slot->event.seq = walk->slot->seq;
+	walk->slot->event.rcv_nxt = walk->slot->rcv_nxt;
+	walk->slot->event.snd_nxt = walk->slot->snd_nxt;
+	submit(walk->slot, 0);
+	walk->connection->want_accept = 0;
+}
+
+static __always_inline void on_segment(struct __sk_buff *skb, __u8 direction)
+{
+	struct packet packet;
+
+	if (!read_packet(skb, &packet))
+		return;
+
+	bool ends = packet.flags & (TCP_FIN | TCP_RST);
+
+	if (!packet.payload && !ends && direction == INGRESS)
+		return;
+
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return;
+	if (sk->state == TCP_LISTEN) {
+		if (packet.payload && direction == INGRESS)
+			on_listener(skb, &packet);
+		return;
+	}
+
+	struct connection *connection =
+		bpf_sk_storage_get(&connections, sk, 0, packet.payload ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+
+	if (!connection) {
+		if (packet.payload)
+			COUNT(no_storage);
+		return;
+	}
+	if (connection->kind == KIND_OTHER)
+		return;
+	if (!packet.payload && connection->kind == KIND_UNDECIDED)
+		return;
+	if (!packet.payload && !ends && !connection->want_accept)
+		return;
+
+	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
+
+	if (!tcp)
+		return;
+	if (!(connection->flags & CONN_SEEN))
+		first_look(skb, connection, tcp);
+
+	struct walk walk = {.skb = skb, .connection = connection};
+
+	/* Two CPUs may have segments of one connection at once; only one of them may move the state. */
+	if (direction == INGRESS && __sync_fetch_and_or(&connection->busy, 1)) {
+		COUNT(contended);
+		connection->flows[INGRESS].synced = 0;
+		connection->flows[INGRESS].state = FLOW_UNSURE;
+	}
+	struct slot *slot = take_slot(&walk.slot_index);
+
+	if (slot) {
+		walk.slot = slot;
+		slot->time = bpf_ktime_get_ns();
+		slot->at = packet.at;
+		slot->left = packet.payload;
+		slot->seq = packet.seq;
+		slot->rcv_nxt = tcp->rcv_nxt;
+		slot->snd_nxt = tcp->snd_nxt;
+		slot->unsure = 0;
+		slot->flags = (direction == EGRESS ? EVENT_EGRESS : 0) | (packet.flags & TCP_FIN ? EVENT_FIN : 0) |
+			      (packet.flags & TCP_RST ? EVENT_RST : 0);
+		if (!packet.payload && !ends)
+			send_accept(&walk);
+		else
+			walk_segment(sk, &walk, direction);
+		release_slot(walk.slot_index);
+	}
+	if (direction == INGRESS)
+		connection->busy = 0;
+}
+
+#endif

@@ -1,0 +1,1 @@
+"""What developers run: the demonstration; packages, environment and checks are scripts beside it."""

@@ -1,0 +1,332 @@
+//! Connections: two streams, two parsers, and the pairing between them.
+
+use crate::exchange::{Endpoints, Log, Process, Role};
+use crate::ledger::Ledger;
+use crate::pairing::Pairing;
+use crate::record::Tuple;
+use crate::stream::{Outcome, Part, Place, Reader, Stream};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// One segment, or a part of one, as a source hands it over.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// It leaves the local end.
+    pub egress: bool,
+    pub seq: u32,
+    /// The copied bytes: a prefix of `span`.
+    pub bytes: &'a [u8],
+    /// Payload bytes that this stands for.
+    pub span: u32,
+    /// What TCP expects next in each direction, where known: everything before it is accepted.
+    pub accepted_in: Option<u32>,
+    pub accepted_out: Option<u32>,
+    pub time: u64,
+    pub fin: bool,
+    pub rst: bool,
+    /// Bytes were left out because of a limit.
+    pub cut: bool,
+}
+
+/// What is kept at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one head (and of one trailer section).
+    pub max_head_bytes: usize,
+    /// Connections followed at once; more are counted and left out.
+    pub connections: usize,
+    /// Requests that wait for a response on one connection; more and the pairing starts anew.
+    pub waiting: usize,
+    /// The source is sockets of this host: role and process can be known, and a row without a process says so.
+    pub socket: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { max_head_bytes: 16 << 10, connections: 1 << 18, waiting: 1024, socket: false }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    inbound: Stream,
+    outbound: Stream,
+    pairing: Pairing,
+    last_time: u64,
+}
+
+/// Cookies are counters: multiplying spreads them well enough.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CookieHasher(u64);
+
+impl Hasher for CookieHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0 ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+}
+
+type Map<V> = HashMap<u64, V, BuildHasherDefault<CookieHasher>>;
+
+/// Early data waits for its connection: what completed a handshake is seen on the listener first.
+#[derive(Debug)]
+struct Early {
+    tuple: Tuple,
+    seq: u32,
+    bytes: Vec<u8>,
+    span: u32,
+    time: u64,
+    cut: bool,
+}
+
+/// Early segments kept at most; a handshake takes far less than the time in which this many come.
+const EARLY: usize = 1024;
+
+/// All connections of one source.
+#[derive(Debug, Default)]
+pub struct Connections {
+    limits: Limits,
+    map: Map<Box<Connection>>,
+    early: Vec<Early>,
+    pub ledger: Ledger,
+}
+
+impl Connections {
+    pub fn new(limits: Limits) -> Self {
+        Connections { limits, ..Connections::default() }
+    }
+
+    /// Connections that are followed now.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// Exchanges begun and not yet logged.
+    pub fn open_exchanges(&self) -> usize {
+        self.map.values().map(|connection| connection.pairing.open()).sum()
+    }
+
+    /// A connection speaks HTTP. `endpoints` has the local end as `server`; the direction of the first request
+    /// corrects that.
+    pub fn open(&mut self, endpoints: Endpoints, joined: bool, log: &mut impl Log) {
+        let cookie = endpoints.cookie;
+        if self.map.contains_key(&cookie) {
+            return;
+        }
+        if self.map.len() >= self.limits.connections && !self.make_room(log) {
+            return;
+        }
+        let tuple = (endpoints.server, endpoints.client);
+        let mut connection = Box::new(Connection {
+            pairing: Pairing::new(endpoints, joined, self.limits),
+            ..Connection::default()
+        });
+        self.ledger.connections += 1;
+        let mut index = 0;
+        while let Some(early) = self.early.get(index) {
+            if early.tuple != tuple {
+                index += 1;
+                continue;
+            }
+            let early = self.early.remove(index);
+            let part = Part { seq: early.seq, bytes: &early.bytes, span: early.span, time: early.time, cut: early.cut };
+            let mut direction = Direction { egress: false, pairing: &mut connection.pairing, ledger: &mut self.ledger, log };
+            let outcome = connection.inbound.push(part, Some(early.seq), &mut direction);
+            self.ledger.count(outcome);
+        }
+        self.map.insert(cookie, connection);
+    }
+
+    /// The process that owns a connection's socket.
+    pub fn process(&mut self, cookie: u64, process: Process) -> bool {
+        let known = self.map.get_mut(&cookie);
+        known.map(|connection| connection.pairing.endpoints.process = Some(process)).is_some()
+    }
+
+    /// Its exchanges are not for the log: nothing more is read of it.
+    pub fn leave_out(&mut self, cookie: u64) {
+        if let Some(connection) = self.map.get_mut(&cookie) {
+            connection.pairing.leave_out();
+        }
+    }
+
+    /// Data seen on a listening socket; it waits until its connection opens.
+    pub fn early(&mut self, tuple: Tuple, segment: &Segment<'_>) {
+        self.ledger.consumed += 1;
+        if self.early.len() >= EARLY {
+            self.early.remove(0);
+            self.ledger.failed_unknown += 1;
+        }
+        self.early.push(Early {
+            tuple,
+            seq: segment.seq,
+            bytes: segment.bytes.to_vec(),
+            span: segment.span,
+            time: segment.time,
+            cut: segment.cut,
+        });
+    }
+
+    /// One segment of a connection.
+    pub fn segment(&mut self, cookie: u64, segment: &Segment<'_>, log: &mut impl Log) {
+        self.ledger.consumed += 1;
+        let Some(connection) = self.map.get_mut(&cookie) else {
+            self.ledger.failed_unknown += 1;
+            return;
+        };
+        let was_opaque = connection.pairing.opaque();
+        let outcome = connection.segment(segment, &mut self.ledger, log);
+        if was_opaque {
+            self.ledger.not_http += 1;
+        } else {
+            self.ledger.count(outcome);
+        }
+        if segment.rst {
+            connection.pairing.reset();
+        }
+    }
+
+    /// The socket is gone: what is open is logged as it stands.
+    pub fn close(&mut self, cookie: u64, last: &Segment<'_>, log: &mut impl Log) {
+        self.ledger.consumed += 1;
+        let Some(mut connection) = self.map.remove(&cookie) else {
+            self.ledger.failed_unknown += 1;
+            return;
+        };
+        self.ledger.used += 1;
+        connection.accept(last.accepted_in, None, &mut self.ledger, log);
+        connection.finish(last.time, &mut self.ledger, log);
+    }
+
+    /// The source is over.
+    pub fn finish(&mut self, log: &mut impl Log) {
+        let mut cookies: Vec<u64> = self.map.keys().copied().collect();
+        cookies.sort_unstable();
+        for cookie in cookies {
+            if let Some(mut connection) = self.map.remove(&cookie) {
+                let time = connection.last_time;
+                connection.finish(time, &mut self.ledger, log);
+            }
+        }
+        self.ledger.failed_unknown += self.early.len() as u64;
+        self.early.clear();
+    }
+
+    /// Lets go the connection that was silent longest.
+    fn make_room(&mut self, log: &mut impl Log) -> bool {
+        let oldest = self.map.iter().min_by_key(|(_, connection)| connection.last_time).map(|(cookie, _)| *cookie);
+        let Some(mut connection) = oldest.and_then(|cookie| self.map.remove(&cookie)) else {
+            return false;
+        };
+        let time = connection.last_time;
+        connection.finish(time, &mut self.ledger, log);
+        true
+    }
+}
+
+impl Ledger {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Used => self.used += 1,
+            Outcome::Duplicate => self.duplicate += 1,
+            Outcome::OutsideWindow => self.failed_window += 1,
+        }
+    }
+}
+
+impl Connection {
+    fn segment(&mut self, segment: &Segment<'_>, ledger: &mut Ledger, log: &mut impl Log) -> Outcome {
+        self.last_time = segment.time;
+        // A response confirms what TCP had accepted before it: hand that out first.
+        let (other_in, other_out) = if segment.egress {
+            (segment.accepted_in, None)
+        } else {
+            (None, segment.accepted_out)
+        };
+        self.accept(other_in, other_out, ledger, log);
+        let part = Part {
+            seq: segment.seq,
+            bytes: segment.bytes,
+            span: segment.span,
+            time: segment.time,
+            cut: segment.cut,
+        };
+        let accepted = if segment.egress { segment.accepted_out } else { segment.accepted_in };
+        let stream = if segment.egress { &mut self.outbound } else { &mut self.inbound };
+        let mut direction = Direction { egress: segment.egress, pairing: &mut self.pairing, ledger, log };
+        if segment.fin {
+            stream.fin(segment.seq.wrapping_add(segment.span), segment.time);
+        }
+        let outcome = if segment.span > 0 {
+            stream.push(part, accepted, &mut direction)
+        } else {
+            stream.accept(accepted, &mut direction);
+            Outcome::Used
+        };
+        outcome
+    }
+
+    fn accept(&mut self, inbound: Option<u32>, outbound: Option<u32>, ledger: &mut Ledger, log: &mut impl Log) {
+        if inbound.is_some() {
+            let mut direction = Direction { egress: false, pairing: &mut self.pairing, ledger, log };
+            self.inbound.accept(inbound, &mut direction);
+        }
+        if outbound.is_some() {
+            let mut direction = Direction { egress: true, pairing: &mut self.pairing, ledger, log };
+            self.outbound.accept(outbound, &mut direction);
+        }
+    }
+
+    fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        // Requests first: what is held of a response belongs after them.
+        let server = self.pairing.endpoints.role != Some(Role::Client);
+        for egress in [!server, server] {
+            let stream = if egress { &mut self.outbound } else { &mut self.inbound };
+            stream.flush(&mut Direction { egress, pairing: &mut self.pairing, ledger, log });
+        }
+        self.pairing.finish(time, ledger, log);
+    }
+}
+
+/// One direction of a connection, as its stream sees it.
+struct Direction<'a, L> {
+    egress: bool,
+    pairing: &'a mut Pairing,
+    ledger: &'a mut Ledger,
+    log: &'a mut L,
+}
+
+impl<L: Log> Reader for Direction<'_, L> {
+    fn data(&mut self, bytes: &[u8], at: Place) {
+        self.pairing.data(self.egress, bytes, at, self.ledger, self.log);
+    }
+
+    fn skipped(&mut self, count: u32, cut: bool, at: Place) {
+        self.pairing.skipped(self.egress, count, cut, at, self.ledger, self.log);
+    }
+
+    fn gap(&mut self, count: u32, at: Place) {
+        self.pairing.gap(self.egress, count, at, self.ledger, self.log);
+    }
+
+    fn overlap(&mut self) {
+        self.pairing.overlap();
+    }
+
+    fn end(&mut self, time: u64) {
+        self.pairing.end(self.egress, time, self.ledger, self.log);
+    }
+}

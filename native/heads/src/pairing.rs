@@ -1,0 +1,573 @@
+//! Which response belongs to which request (RFC 9112, section 9.3.2), and what can still be said when a place is lost.
+
+use crate::connection::Limits;
+use crate::exchange::{Endpoints, Exchange, Log, Marks, Message, Role};
+use crate::http1::framing::{self, Asked};
+use crate::http1::{head, methods, Event, Framing, Kind, Parser};
+use crate::ledger::Ledger;
+use crate::stream::Place;
+use std::collections::VecDeque;
+
+/// Messages kept for their buffers.
+const SPARE: usize = 4;
+/// A start line begins with this in a response (RFC 9112, section 4).
+const RESPONSE: &[u8] = b"HTTP/";
+
+#[derive(Debug)]
+pub struct Pairing {
+    pub endpoints: Endpoints,
+    limits: Limits,
+    joined: bool,
+    /// Whether requests leave the local end; unknown until the first start line.
+    request_egress: Option<bool>,
+    /// The first bytes, while too few to tell a request from a response.
+    undecided: Vec<u8>,
+    request: Parser,
+    response: Parser,
+    /// Exchanges under way, oldest first: only the last one's request may be incomplete, only the first one has a
+    /// response.
+    queue: VecDeque<Exchange>,
+    ordinal: u64,
+    /// Direction of the last data.
+    last_egress: Option<bool>,
+    reset: bool,
+    /// A start line said that this is HTTP.
+    confirmed: bool,
+    /// Marks for the message that is being read and is not in the queue yet: of a request, of a response.
+    pending: [Marks; 2],
+    spare: Vec<Message>,
+}
+
+impl Default for Pairing {
+    fn default() -> Self {
+        let nowhere = (std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+        let endpoints = Endpoints {
+            cookie: 0,
+            role: None,
+            client: nowhere,
+            server: nowhere,
+            netns: None,
+            cgroup: None,
+            process: None,
+        };
+        Pairing::new(endpoints, false, Limits::default())
+    }
+}
+
+impl Pairing {
+    pub fn new(endpoints: Endpoints, joined: bool, limits: Limits) -> Self {
+        Pairing {
+            endpoints,
+            limits,
+            joined,
+            request_egress: None,
+            undecided: Vec::new(),
+            request: Parser::new(Kind::Request, limits.max_head_bytes),
+            response: Parser::new(Kind::Response, limits.max_head_bytes),
+            queue: VecDeque::new(),
+            ordinal: 0,
+            last_egress: None,
+            reset: false,
+            confirmed: false,
+            pending: [Marks::default(); 2],
+            spare: Vec::new(),
+        }
+    }
+
+    /// Only one direction's bytes will come, and they are of this kind.
+    pub fn one_way(endpoints: Endpoints, limits: Limits, kind: Kind) -> Self {
+        Pairing { request_egress: Some(kind == Kind::Response), ..Pairing::new(endpoints, false, limits) }
+    }
+
+    /// Exchanges under way.
+    pub fn open(&self) -> usize {
+        self.queue.len() + usize::from(self.request.in_head())
+    }
+
+    /// Another protocol speaks on this connection now.
+    pub fn opaque(&self) -> bool {
+        self.request.opaque() && self.response.opaque()
+    }
+
+    /// Reads nothing more, and forgets what it has.
+    pub fn leave_out(&mut self) {
+        self.request.make_opaque();
+        self.response.make_opaque();
+        self.queue.clear();
+    }
+
+    pub fn reset(&mut self) {
+        self.reset = true;
+    }
+
+    pub fn overlap(&mut self) {
+        self.pending[0].add(Marks::OVERLAP);
+        self.pending[1].add(Marks::OVERLAP);
+    }
+
+    pub fn data(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        let Some(kind) = self.kind_of(egress, bytes) else { return };
+        let turned = self.last_egress.replace(egress) != Some(egress);
+        self.resume(kind, bytes, turned, log, ledger);
+        if self.undecided.is_empty() {
+            self.read(kind, bytes, at, ledger, log);
+        } else {
+            let first = std::mem::take(&mut self.undecided);
+            let start = Place { seq: at.seq.wrapping_sub(u32::try_from(first.len()).unwrap_or_default()), ..at };
+            self.read(kind, &first, start, ledger, log);
+            self.read(kind, bytes, at, ledger, log);
+        }
+    }
+
+    /// Request or response? The first start line of the connection tells.
+    fn kind_of(&mut self, egress: bool, bytes: &[u8]) -> Option<Kind> {
+        if self.request_egress.is_none() {
+            let mut start = self.undecided.clone();
+            start.extend_from_slice(&bytes[..bytes.len().min(RESPONSE.len())]);
+            if start.len() < RESPONSE.len() && RESPONSE.starts_with(&start) {
+                self.undecided = start;
+                return None;
+            }
+            let leaves = if start.starts_with(RESPONSE) { !egress } else { egress };
+            self.request_egress = Some(leaves);
+            if leaves {
+                std::mem::swap(&mut self.endpoints.client, &mut self.endpoints.server);
+            }
+            if self.limits.socket {
+                self.endpoints.role = Some(if leaves { Role::Client } else { Role::Server });
+            }
+        }
+        Some(if self.request_egress == Some(egress) { Kind::Request } else { Kind::Response })
+    }
+
+    /// After a loss, reading starts again where the other side had spoken and a start line follows.
+    fn resume(&mut self, kind: Kind, bytes: &[u8], turned: bool, log: &mut impl Log, ledger: &mut Ledger) {
+        let lost = match kind {
+            Kind::Request => self.request.lost(),
+            Kind::Response => self.response.lost(),
+        };
+        if !lost || !turned {
+            return;
+        }
+        match kind {
+            Kind::Request if begins_request(bytes) => {
+                // What still waits was overtaken: its response can't be told from the next one's.
+                if self.response.lost() || !self.response.idle() {
+                    self.give_up_waiting(log, ledger);
+                }
+                self.request.restart(kind);
+            }
+            Kind::Response if begins_response(bytes) => self.response.restart(kind),
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, kind: Kind, mut bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        let mut seq = at.seq;
+        if kind == Kind::Response && self.response.idle() && !could_be_response(bytes) {
+            self.garbage(ledger);
+        }
+        while !bytes.is_empty() {
+            let parser = match kind {
+                Kind::Request => &mut self.request,
+                Kind::Response => &mut self.response,
+            };
+            let (used, event) = parser.feed(bytes, at.time, seq);
+            bytes = bytes.get(used..).unwrap_or_default();
+            seq = seq.wrapping_add(u32::try_from(used).unwrap_or_default());
+            self.on(kind, event, ledger, log);
+            if event == Event::Lost {
+                break;
+            }
+        }
+        // A head without a body completes only when it is looked at again.
+    }
+
+    fn on(&mut self, kind: Kind, event: Event, ledger: &mut Ledger, log: &mut impl Log) {
+        match (kind, event) {
+            (_, Event::More) => {}
+            (Kind::Request, Event::Head) => self.request_head(ledger, log),
+            (Kind::Response, Event::Head) => self.response_head(ledger, log),
+            (Kind::Request, Event::End) => self.request_end(ledger, log),
+            (Kind::Response, Event::End) => self.response_end(ledger, log),
+            (Kind::Request, Event::Lost) => self.request_lost(ledger, log),
+            (Kind::Response, Event::Lost) => self.response_lost(ledger, log),
+        }
+    }
+
+    // ---- requests
+
+    fn request_head(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        let framing = framing::decide(&mut self.request.message.head, Kind::Request, Asked::default());
+        if is_http2(&self.request.message) || !self.confirm() {
+            self.leave_out();
+            return;
+        }
+        self.enqueue(ledger, log);
+        match self.request.proceed(framing) {
+            Event::End => self.request_end(ledger, log),
+            Event::Lost => ledger.lost += 1,
+            _ => {}
+        }
+    }
+
+    /// Whether this is HTTP: the first request must look like it, later ones are logged whatever they are.
+    fn confirm(&mut self) -> bool {
+        self.confirmed = self.confirmed || is_http(&self.request.message);
+        self.confirmed
+    }
+
+    /// Moves the request under way into the queue.
+    fn enqueue(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        if !self.confirm() {
+            self.leave_out();
+            return;
+        }
+        if self.response.lost() || self.queue.len() >= self.limits.waiting {
+            self.give_up_waiting(log, ledger);
+        }
+        let mut exchange = self.fresh();
+        exchange.request_seq = self.request.first_seq;
+        exchange.marks.add(std::mem::take(&mut self.pending[0]));
+        if self.request.cut {
+            exchange.marks.add(Marks::CUT);
+        }
+        exchange.request = Some(Self::take(&mut self.spare, &mut self.request));
+        self.queue.push_back(exchange);
+    }
+
+    fn request_end(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        let marks = std::mem::take(&mut self.pending[0]);
+        if let Some(exchange) = self.queue.back_mut() {
+            exchange.marks.add(marks);
+            if let Some(request) = exchange.request.as_mut() {
+                absorb(request, &mut self.request.message, true);
+            }
+        }
+        let answered = self.queue.len() == 1
+            && self.queue.front().and_then(|first| first.response.as_ref()).is_some_and(|response| response.complete);
+        if answered {
+            self.emit_front(ledger, log);
+        }
+    }
+
+    fn request_lost(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        ledger.lost += 1;
+        if self.request.message.head_bytes > 0 {
+            self.enqueue(ledger, log);
+        } else {
+            self.request_partial();
+        }
+    }
+
+    /// Counts what was read of the last request's body.
+    fn request_partial(&mut self) {
+        let open = self.queue.back_mut().and_then(|last| last.request.as_mut()).filter(|request| !request.complete);
+        if let Some(request) = open {
+            absorb(request, &mut self.request.message, false);
+        }
+    }
+
+    // ---- responses
+
+    fn response_head(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        self.confirmed |= self.response.message.head.version.is_some();
+        if self.queue.front().is_some_and(|first| first.response.is_some()) {
+            self.emit_front(ledger, log);
+        }
+        if self.queue.is_empty() && self.request.in_head() {
+            // Answered before the request's head was complete (408, 431): what came of it belongs to this response.
+            if self.request.close(self.response.message.first_byte) == Event::Lost {
+                self.enqueue(ledger, log);
+            }
+        }
+        if self.queue.is_empty() {
+            let mut exchange = self.fresh();
+            if self.joined || self.request.lost() {
+                exchange.marks.add(if self.request.lost() { Marks::GAP } else { Marks::JOINED });
+            }
+            self.queue.push_back(exchange);
+        }
+        let Some(front) = self.queue.front_mut() else { return };
+        let asked = front.request.as_ref().map(|request| Asked::of(&request.head)).unwrap_or_default();
+        let framing = framing::decide(&mut self.response.message.head, Kind::Response, asked);
+        front.marks.add(std::mem::take(&mut self.pending[1]));
+        let status = self.response.message.head.status;
+        let message = Self::take(&mut self.spare, &mut self.response);
+        if matches!(status, Some(100 | 102..=199)) {
+            front.interim.push(Message { complete: true, ..message });
+            self.response.proceed(Framing::None);
+            return;
+        }
+        front.response = Some(message);
+        match self.response.proceed(framing) {
+            Event::End => self.response_end(ledger, log),
+            Event::Lost => self.response_lost(ledger, log),
+            _ => {}
+        }
+    }
+
+    fn response_end(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        let tunnel = self.response.opaque();
+        let marks = std::mem::take(&mut self.pending[1]);
+        let Some(front) = self.queue.front_mut() else { return };
+        front.marks.add(marks);
+        if let Some(response) = front.response.as_mut() {
+            absorb(response, &mut self.response.message, true);
+        }
+        if tunnel {
+            self.request_partial();
+            self.request.make_opaque();
+            while !self.queue.is_empty() {
+                self.emit_front(ledger, log);
+            }
+        } else if front.request.as_ref().is_none_or(|request| request.complete) || self.request.lost() {
+            self.emit_front(ledger, log);
+        }
+    }
+
+    fn response_lost(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        ledger.lost += 1;
+        self.response_partial();
+        self.give_up_waiting(log, ledger);
+    }
+
+    /// Gives what was read of a response to its exchange.
+    fn response_partial(&mut self) {
+        let marks = std::mem::take(&mut self.pending[1]);
+        let Some(front) = self.queue.front_mut() else { return };
+        front.marks.add(marks);
+        if let Some(response) = front.response.as_mut() {
+            absorb(response, &mut self.response.message, false);
+        } else if self.response.message.head_bytes > 0 {
+            if self.response.cut {
+                front.marks.add(Marks::CUT);
+            }
+            front.response = Some(Self::take(&mut self.spare, &mut self.response));
+        }
+    }
+
+    /// Bytes where a response should begin are none.
+    fn garbage(&mut self, ledger: &mut Ledger) {
+        ledger.lost += 1;
+        self.response.lose();
+        if let Some(front) = self.queue.front_mut() {
+            front.marks.add(Marks::MALFORMED);
+        }
+    }
+
+    // ---- what is missing
+
+    pub fn skipped(&mut self, egress: bool, count: u32, cut: bool, at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        self.last_egress = Some(egress);
+        let Some(leaves) = self.request_egress else { return };
+        let (kind, parser) = if leaves == egress {
+            (Kind::Request, &mut self.request)
+        } else {
+            (Kind::Response, &mut self.response)
+        };
+        let was_lost = parser.lost();
+        let event = parser.skip(u64::from(count), cut, at.time);
+        if event == Event::Lost && was_lost {
+            return;
+        }
+        if event == Event::Lost {
+            let mark = if cut || parser.cut { Marks::CUT } else { Marks::GAP };
+            self.mark(kind, mark);
+        }
+        self.on(kind, event, ledger, log);
+    }
+
+    pub fn gap(&mut self, egress: bool, count: u32, at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        if self.opaque() {
+            return;
+        }
+        ledger.gaps += 1;
+        ledger.gap_bytes += u64::from(count);
+        let Some(leaves) = self.request_egress else { return };
+        self.mark(if leaves == egress { Kind::Request } else { Kind::Response }, Marks::GAP);
+        self.skipped(egress, count, false, at, ledger, log);
+    }
+
+    /// Marks the message that is being read in one direction.
+    fn mark(&mut self, kind: Kind, mark: Marks) {
+        let (exchange, slot) = match kind {
+            Kind::Request => (self.queue.back_mut().filter(|_| self.request.in_body()), 0),
+            Kind::Response => (self.queue.front_mut(), 1),
+        };
+        match exchange {
+            Some(exchange) => exchange.marks.add(mark),
+            None => self.pending[slot].add(mark),
+        }
+    }
+
+    /// No response can be told apart any more: what waits is logged as it stands.
+    fn give_up_waiting(&mut self, log: &mut impl Log, ledger: &mut Ledger) {
+        while let Some(front) = self.queue.front_mut() {
+            if self.response.lost() && front.response.is_none() {
+                front.marks.add(Marks::GAP);
+            }
+            self.emit_front(ledger, log);
+        }
+    }
+
+    pub fn end(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        let Some(leaves) = self.request_egress else { return };
+        let (kind, parser) = if leaves == egress {
+            (Kind::Request, &mut self.request)
+        } else {
+            (Kind::Response, &mut self.response)
+        };
+        let event = parser.close(time);
+        match (kind, event) {
+            // Its response may still come (half-close).
+            (Kind::Request, Event::Lost) => {
+                if self.request.message.head_bytes > 0 {
+                    self.enqueue(ledger, log);
+                } else {
+                    self.request_partial();
+                }
+            }
+            (Kind::Response, Event::Lost) => {
+                self.response_partial();
+                self.give_up_waiting(log, ledger);
+            }
+            (kind, event) => self.on(kind, event, ledger, log),
+        }
+    }
+
+    /// The connection is over.
+    pub fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        if self.request.in_head() && self.request.close(time) == Event::Lost {
+            self.enqueue(ledger, log);
+        }
+        self.request_partial();
+        if self.response.in_head() {
+            self.response.close(time);
+            if self.queue.is_empty() {
+                let exchange = self.fresh();
+                self.queue.push_back(exchange);
+            }
+        }
+        self.response_partial();
+        while !self.queue.is_empty() {
+            self.emit_front(ledger, log);
+        }
+    }
+
+    // ---- rows
+
+    fn fresh(&mut self) -> Exchange {
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        Exchange { ordinal, ..Exchange::default() }
+    }
+
+    fn take(spare: &mut Vec<Message>, parser: &mut Parser) -> Message {
+        std::mem::replace(&mut parser.message, spare.pop().unwrap_or_default())
+    }
+
+    fn emit_front(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        let Some(mut exchange) = self.queue.pop_front() else { return };
+        self.judge(&mut exchange);
+        ledger.exchanges += 1;
+        log.exchange(&self.endpoints, &exchange);
+        for message in [exchange.request, exchange.response].into_iter().flatten() {
+            if self.spare.len() < SPARE {
+                self.spare.push(cleared(message));
+            }
+        }
+    }
+
+    /// What the row must say about itself.
+    fn judge(&self, exchange: &mut Exchange) {
+        let marks = &mut exchange.marks;
+        let messages = || exchange.request.iter().chain(exchange.response.iter()).chain(exchange.interim.iter());
+        if exchange.request.is_none() {
+            marks.add(Marks::NO_REQUEST);
+        }
+        if exchange.response.is_none() {
+            marks.add(Marks::NO_RESPONSE);
+        }
+        if messages().any(|message| message.head.fault.is_some()) {
+            marks.add(Marks::MALFORMED);
+        }
+        let complete = exchange.response.is_some() && messages().all(|message| message.complete);
+        if !complete && self.reset {
+            marks.add(Marks::RESET);
+        } else if messages().any(|message| !message.complete) && !marks.has(Marks(Marks::MALFORMED.0 | Marks::CUT.0)) {
+            marks.add(Marks::GAP);
+        }
+        if self.limits.socket && self.endpoints.process.is_none() {
+            marks.add(Marks::PROCESS_UNKNOWN);
+        }
+    }
+}
+
+/// Adds the body's count, time and trailers to a message whose head was moved away before.
+fn absorb(message: &mut Message, rest: &mut Message, complete: bool) {
+    if rest.body_bytes > 0 {
+        message.last_byte = rest.last_byte;
+    }
+    message.body_bytes += rest.body_bytes;
+    message.complete = complete;
+    if let Some((fault, _)) = rest.head.fault {
+        message.head.fault.get_or_insert((fault, message.head_bytes));
+    }
+    let base = u32::try_from(message.head.raw.len()).unwrap_or(u32::MAX);
+    if !rest.head.trailers.is_empty() {
+        message.head.raw.extend_from_slice(&rest.head.raw);
+        message.head.trailers.extend(rest.head.trailers.iter().map(|field| {
+            let mut moved = *field;
+            moved.name.start = moved.name.start.saturating_add(base);
+            moved.value.start = moved.value.start.saturating_add(base);
+            moved
+        }));
+    }
+    let spare = std::mem::take(rest);
+    *rest = cleared(spare);
+}
+
+/// An empty message that keeps its buffers.
+fn cleared(mut message: Message) -> Message {
+    let mut head = std::mem::take(&mut message.head);
+    head.raw.clear();
+    head.fields.clear();
+    head.trailers.clear();
+    Message {
+        head: crate::exchange::Head { raw: head.raw, fields: head.fields, trailers: head.trailers, ..Default::default() },
+        ..Message::default()
+    }
+}
+
+fn is_http2(message: &Message) -> bool {
+    let head = &message.head;
+    head.start.first.of(&head.raw) == b"PRI" && head.version == Some((2, 0))
+}
+
+/// A line that ends in a version, or a registered method and what can be a target (RFC 9112, section 3.2).
+fn is_http(message: &Message) -> bool {
+    let head = &message.head;
+    let target = head.start.second.of(&head.raw);
+    let targeted = matches!(target.first(), Some(b'/' | b'*')) || target.starts_with(b"http");
+    head.version.is_some() || (targeted && methods::is_registered(head.start.first.of(&head.raw)))
+}
+
+fn could_be_response(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    let count = text.len().min(RESPONSE.len());
+    text[..count] == RESPONSE[..count]
+}
+
+fn begins_response(bytes: &[u8]) -> bool {
+    bytes.get(..8).and_then(head::version).is_some()
+}
+
+/// A whole request line that ends in a version.
+fn begins_request(bytes: &[u8]) -> bool {
+    let Some(end) = memchr::memchr(b'\n', bytes) else { return false };
+    let line = bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]);
+    let Some(at) = line.len().checked_sub(8) else { return false };
+    head::version(&line[at..]).is_some() && line.first().is_some_and(|byte| head::token(*byte))
+}
+

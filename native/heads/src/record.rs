@@ -1,0 +1,137 @@
+//! The record that the kernel side writes (`bpf/event.h`), decoded.
+
+use crate::connection::Segment;
+use crate::exchange::{Endpoints, Process};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// `EVENT_VERSION` of `bpf/event.h`.
+pub const VERSION: u8 = 1;
+const HEADER: usize = 48;
+const TUPLE: usize = 40;
+
+const EGRESS: u8 = 1;
+const FIN: u8 = 1 << 1;
+const RST: u8 = 1 << 2;
+const LISTENER: u8 = 1 << 3;
+const JOINED: u8 = 1 << 4;
+const CUT: u8 = 1 << 5;
+
+/// One record. Byte slices point into the ring.
+#[derive(Debug)]
+pub enum Record<'a> {
+    Segment { cookie: u64, segment: Segment<'a> },
+    /// Data that completed a handshake; the connection is found by its ends.
+    Early { tuple: Tuple, segment: Segment<'a> },
+    Connection { endpoints: Endpoints, joined: bool },
+    Process { cookie: u64, process: Process },
+    Close { cookie: u64, segment: Segment<'a> },
+    Exec { tgid: u32, path: &'a [u8] },
+}
+
+/// `(local, remote)` address and port.
+pub type Tuple = ((IpAddr, u16), (IpAddr, u16));
+
+/// A record that could not be read: its length, version or kind is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// Where a record came from, for finding holes: `(cpu, number)`.
+pub fn origin(raw: &[u8]) -> Option<(u16, u32)> {
+    Some((u16_at(raw, 38)?, u32_at(raw, 16)?))
+}
+
+/// Reads one record.
+pub fn decode(raw: &[u8]) -> Result<Record<'_>, Unreadable> {
+    let (header, rest) = raw.split_at_checked(HEADER).ok_or(Unreadable)?;
+    if header[40] != VERSION {
+        return Err(Unreadable);
+    }
+    let (cookie, time) = (take_u64(header, 0)?, take_u64(header, 8)?);
+    let copied = usize::from(u16_at(header, 36).ok_or(Unreadable)?);
+    let flags = header[42];
+    match header[41] {
+        1 | 6 if flags & LISTENER != 0 => {
+            let tuple = tuple_at(rest)?;
+            let bytes = rest.get(TUPLE..TUPLE + copied).ok_or(Unreadable)?;
+            Ok(Record::Early { tuple, segment: segment(header, time, flags, bytes)? })
+        }
+        1 | 6 => {
+            let bytes = rest.get(..copied).ok_or(Unreadable)?;
+            Ok(Record::Segment { cookie, segment: segment(header, time, flags, bytes)? })
+        }
+        2 => {
+            let (local, remote) = tuple_at(rest)?;
+            let endpoints = Endpoints {
+                cookie,
+                role: None,
+                client: remote,
+                server: local,
+                netns: Some(take_u64(rest, TUPLE)?),
+                cgroup: Some(take_u64(rest, TUPLE + 8)?),
+                process: None,
+            };
+            Ok(Record::Connection { endpoints, joined: flags & JOINED != 0 })
+        }
+        3 => {
+            let comm = rest.get(16..32).ok_or(Unreadable)?;
+            let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+            let process = Process {
+                start: take_u64(rest, 0)?,
+                pid: u32_at(rest, 8).ok_or(Unreadable)?,
+                comm: String::from_utf8_lossy(&comm[..end]).into_owned(),
+            };
+            Ok(Record::Process { cookie, process })
+        }
+        4 => Ok(Record::Close { cookie, segment: segment(header, time, flags, &[])? }),
+        5 => {
+            let path = rest.get(..copied).ok_or(Unreadable)?;
+            let tgid = u32::try_from(cookie).map_err(|_| Unreadable)?;
+            Ok(Record::Exec { tgid, path })
+        }
+        _ => Err(Unreadable),
+    }
+}
+
+fn segment<'a>(header: &[u8], time: u64, flags: u8, bytes: &'a [u8]) -> Result<Segment<'a>, Unreadable> {
+    let seq = u32_at(header, 20).ok_or(Unreadable)?;
+    let span = u32_at(header, 32).ok_or(Unreadable)?;
+    let egress = flags & EGRESS != 0;
+    // What leaves the socket was accepted when TCP sent it, in order: only the other direction waits.
+    let sent = seq.wrapping_add(span).wrapping_add(u32::from(flags & FIN != 0));
+    Ok(Segment {
+        egress,
+        seq,
+        bytes,
+        span: span.max(u32::try_from(bytes.len()).map_err(|_| Unreadable)?),
+        accepted_in: u32_at(header, 24),
+        accepted_out: if egress { Some(sent) } else { None },
+        time,
+        fin: flags & FIN != 0,
+        rst: flags & RST != 0,
+        cut: flags & CUT != 0,
+    })
+}
+
+fn tuple_at(raw: &[u8]) -> Result<Tuple, Unreadable> {
+    let address = |at: usize| -> Result<IpAddr, Unreadable> {
+        let octets: [u8; 16] = raw.get(at..at + 16).and_then(|b| b.try_into().ok()).ok_or(Unreadable)?;
+        Ok(Ipv6Addr::from(octets).to_canonical())
+    };
+    let port = |at: usize| u16_at(raw, at).ok_or(Unreadable);
+    Ok(((address(0)?, port(32)?), (address(16)?, port(34)?)))
+}
+
+fn u16_at(raw: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(raw.get(at..at + 2)?.try_into().ok()?))
+}
+
+fn u32_at(raw: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(raw.get(at..at + 4)?.try_into().ok()?))
+}
+
+fn take_u64(raw: &[u8], at: usize) -> Result<u64, Unreadable> {
+    raw.get(at..at + 8)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u64::from_ne_bytes)
+        .ok_or(Unreadable)
+}

@@ -1,0 +1,342 @@
+//! One direction of a TCP connection: segments in, bytes in order out.
+//!
+//! Only what TCP accepted counts (RFC 9293, section 3.10.7.4). The kernel side sees segments before TCP's own checks,
+//! so a segment is held until the socket's `rcv_nxt` has passed it; in a capture file the other side's
+//! acknowledgements say the same. Where two segments cover the same bytes and differ, the rules are Linux's
+//! (`tcp_data_queue`, `tcp_data_queue_ofo` in net/ipv4/tcp_input.c): a segment that TCP expected now beats one that
+//! waited out of order; between two that wait, the one that begins earlier wins, unless the other covers it whole.
+
+/// What comes out, in order.
+pub trait Reader {
+    fn data(&mut self, bytes: &[u8], at: Place);
+    /// Bytes that were not copied, by framing or (`cut`) by a limit.
+    fn skipped(&mut self, count: u32, cut: bool, at: Place);
+    /// Bytes that TCP accepted and nobody handed us.
+    fn gap(&mut self, count: u32, at: Place);
+    /// Two segments that waited out of order disagreed about bytes that came out.
+    fn overlap(&mut self);
+    /// The direction ended (FIN).
+    fn end(&mut self, time: u64);
+}
+
+/// When and where in the sequence space.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub time: u64,
+    pub seq: u32,
+}
+
+/// Segments further ahead than the largest window that TCP can open (RFC 7323: 2^30) are not of this connection.
+const WINDOW: u32 = 1 << 30;
+/// Bytes held for one direction before the oldest come out without acceptance: bounds memory where nobody acknowledges.
+const HELD: usize = 1 << 20;
+/// Pieces held, likewise: many tiny segments.
+const PIECES: usize = 4096;
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    seq: u32,
+    span: u32,
+    /// Where its copied bytes begin in `held`, and how many there are.
+    start: usize,
+    copied: u32,
+    time: u64,
+    cut: bool,
+    /// It waits out of order: TCP expected an earlier byte when it came.
+    early: bool,
+}
+
+impl Piece {
+    fn end(&self) -> u32 {
+        self.seq.wrapping_add(self.span)
+    }
+
+    /// Leaves out the first `count` bytes.
+    fn trim_front(&mut self, count: u32) {
+        let copied = count.min(self.copied);
+        self.seq = self.seq.wrapping_add(count);
+        self.span -= count;
+        self.start += copied as usize;
+        self.copied -= copied;
+    }
+
+    /// Keeps the first `count` bytes.
+    fn keep(&mut self, count: u32) {
+        self.span = count;
+        self.copied = self.copied.min(count);
+    }
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Used,
+    Duplicate,
+    OutsideWindow,
+}
+
+/// One incoming part of a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub seq: u32,
+    pub bytes: &'a [u8],
+    pub span: u32,
+    pub time: u64,
+    pub cut: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Stream {
+    next: Option<u32>,
+    accepted: Option<u32>,
+    pieces: Vec<Piece>,
+    held: Vec<u8>,
+    fin: Option<(u32, u64)>,
+    ended: bool,
+}
+
+/// Signed distance from `from` to `to` in sequence space.
+fn distance(from: u32, to: u32) -> i32 {
+    to.wrapping_sub(from).cast_signed()
+}
+
+impl Stream {
+    /// Takes a segment; `accepted` is what TCP expects next in this direction, where that is known.
+    pub fn push(&mut self, mut part: Part<'_>, accepted: Option<u32>, reader: &mut impl Reader) -> Outcome {
+        // The first segment we see may be out of order: begin where TCP is.
+        let begin = accepted.filter(|to| distance(*to, part.seq) >= 0).unwrap_or(part.seq);
+        let next = *self.next.get_or_insert(begin);
+        let ahead = distance(next, part.seq);
+        if ahead < 0 {
+            let old = ahead.unsigned_abs();
+            if old >= part.span {
+                self.accept(accepted, reader);
+                return Outcome::Duplicate;
+            }
+            part.seq = next;
+            part.bytes = part.bytes.get(old as usize..).unwrap_or_default();
+            part.span -= old;
+        } else if ahead.unsigned_abs() > WINDOW {
+            return Outcome::OutsideWindow;
+        }
+        let end = part.seq.wrapping_add(part.span);
+        if self.pieces.is_empty() && part.seq == next && accepted.is_some_and(|to| distance(end, to) >= 0) {
+            self.note(accepted);
+            self.next = Some(end);
+            deliver(part.bytes, part.span, part.cut, Place { time: part.time, seq: part.seq }, reader);
+            self.finish_if_due(reader);
+            return Outcome::Used;
+        }
+        let expected = accepted.or(self.accepted).unwrap_or(next);
+        let piece = Piece {
+            seq: part.seq,
+            span: part.span,
+            start: self.held.len(),
+            copied: u32::try_from(part.bytes.len()).unwrap_or(part.span),
+            time: part.time,
+            cut: part.cut,
+            early: distance(expected, part.seq) > 0,
+        };
+        self.held.extend_from_slice(part.bytes);
+        self.insert(piece, reader);
+        self.accept(accepted, reader);
+        if self.held.len() > HELD || self.pieces.len() > PIECES {
+            self.release_oldest(reader);
+        }
+        Outcome::Used
+    }
+
+    /// The direction ends at `seq` (a FIN there): to be told before the segment's bytes, since `accepted` counts it.
+    pub fn fin(&mut self, seq: u32, time: u64) {
+        self.fin.get_or_insert((seq, time));
+    }
+
+    /// TCP has accepted everything before `accepted`.
+    pub fn accept(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
+        self.note(accepted);
+        if let (Some(next), Some(to)) = (self.next, self.accepted) {
+            if distance(next, to) > 0 {
+                self.release(to, reader);
+            }
+            self.finish_if_due(reader);
+        }
+    }
+
+    /// The connection is over: what is held comes out, with the gaps between.
+    pub fn flush(&mut self, reader: &mut impl Reader) {
+        while !self.pieces.is_empty() {
+            self.release_oldest(reader);
+        }
+        if let (Some((_, time)), false) = (self.fin, self.ended) {
+            self.ended = true;
+            reader.end(time);
+        }
+    }
+
+    fn note(&mut self, accepted: Option<u32>) {
+        if let Some(to) = accepted {
+            if self.accepted.is_none_or(|before| distance(before, to) > 0) {
+                self.accepted = Some(to);
+            }
+        }
+    }
+
+    fn finish_if_due(&mut self, reader: &mut impl Reader) {
+        if let (Some((seq, time)), Some(next), Some(to), false) = (self.fin, self.next, self.accepted, self.ended) {
+            if distance(seq, next) >= 0 && distance(seq, to) > 0 {
+                self.ended = true;
+                reader.end(time);
+            }
+        }
+    }
+
+    /// Hands out everything before `to`.
+    fn release(&mut self, to: u32, reader: &mut impl Reader) {
+        let Some(mut next) = self.next else { return };
+        // The FIN takes a sequence number but no byte.
+        let to = match self.fin {
+            Some((seq, _)) if distance(seq, to) > 0 => seq,
+            _ => to,
+        };
+        let mut used = 0;
+        while distance(next, to) > 0 {
+            let Some(piece) = self.pieces.get_mut(used) else {
+                // Nothing held: wait, unless bytes went by that never reached us.
+                reader.gap(distance(next, to).unsigned_abs(), Place { time: 0, seq: next });
+                next = to;
+                break;
+            };
+            let hole = distance(next, piece.seq);
+            if hole > 0 {
+                let missing = hole.min(distance(next, to)).unsigned_abs();
+                reader.gap(missing, Place { time: piece.time, seq: next });
+                next = next.wrapping_add(missing);
+                continue;
+            }
+            let count = piece.span.min(distance(next, to).unsigned_abs());
+            let copied = count.min(piece.copied) as usize;
+            let bytes = self.held.get(piece.start..piece.start + copied).unwrap_or_default();
+            deliver(bytes, count, piece.cut, Place { time: piece.time, seq: piece.seq }, reader);
+            next = next.wrapping_add(count);
+            if count == piece.span {
+                used += 1;
+            } else {
+                piece.trim_front(count);
+            }
+        }
+        self.next = Some(next);
+        self.pieces.drain(..used);
+        if self.pieces.is_empty() {
+            self.held.clear();
+        }
+    }
+
+    /// Hands out the first run of pieces although nobody said that TCP accepted it.
+    fn release_oldest(&mut self, reader: &mut impl Reader) {
+        let Some(first) = self.pieces.first() else { return };
+        let mut to = first.end();
+        for piece in &self.pieces[1..] {
+            if piece.seq != to {
+                break;
+            }
+            to = piece.end();
+        }
+        self.release(to, reader);
+        self.compact();
+    }
+
+    /// Moves the bytes that are still held to the front.
+    fn compact(&mut self) {
+        let mut fresh = Vec::new();
+        for piece in &mut self.pieces {
+            let bytes = self.held.get(piece.start..piece.start + piece.copied as usize).unwrap_or_default();
+            piece.start = fresh.len();
+            fresh.extend_from_slice(bytes);
+        }
+        self.held = fresh;
+    }
+
+    fn insert(&mut self, mut new: Piece, reader: &mut impl Reader) {
+        let mut at = self.pieces.partition_point(|old| distance(old.end(), new.seq) >= 0);
+        while let Some(old) = self.pieces.get(at).copied() {
+            if distance(old.seq, new.end()) <= 0 {
+                break;
+            }
+            if self.disagree(&old, &new) && new.early {
+                reader.overlap();
+            }
+            if wins(&new, &old) {
+                at = self.cut_out(at, &new);
+                continue;
+            }
+            let before = distance(new.seq, old.seq);
+            if before > 0 {
+                let mut left = new;
+                left.keep(before.unsigned_abs());
+                self.pieces.insert(at, left);
+                at += 1;
+            }
+            let rest = distance(old.end(), new.end());
+            if rest <= 0 {
+                return;
+            }
+            new.trim_front(new.span - rest.unsigned_abs());
+            at += 1;
+        }
+        self.pieces.insert(at, new);
+    }
+
+    /// Takes from the piece at `at` what `new` covers; returns where to go on.
+    fn cut_out(&mut self, mut at: usize, new: &Piece) -> usize {
+        let mut old = self.pieces.remove(at);
+        let before = distance(old.seq, new.seq);
+        if before > 0 {
+            let mut left = old;
+            left.keep(before.unsigned_abs());
+            self.pieces.insert(at, left);
+            at += 1;
+        }
+        let rest = distance(new.end(), old.end());
+        if rest > 0 {
+            old.trim_front(old.span - rest.unsigned_abs());
+            self.pieces.insert(at, old);
+        }
+        at
+    }
+
+    /// Whether two pieces hold different bytes for the same place.
+    fn disagree(&self, one: &Piece, two: &Piece) -> bool {
+        let from = if distance(one.seq, two.seq) > 0 { two.seq } else { one.seq };
+        let bytes = |piece: &Piece| {
+            let skip = distance(piece.seq, from).unsigned_abs().min(piece.copied);
+            self.held
+                .get(piece.start + skip as usize..piece.start + piece.copied as usize)
+                .unwrap_or_default()
+        };
+        let (one, two) = (bytes(one), bytes(two));
+        let count = one.len().min(two.len());
+        one[..count] != two[..count]
+    }
+}
+
+/// Whether `new` replaces what `old` holds for the same bytes.
+fn wins(new: &Piece, old: &Piece) -> bool {
+    if !new.early {
+        return true;
+    }
+    if !old.early {
+        return false;
+    }
+    let (starts_before, ends_after) = (distance(new.seq, old.seq), distance(old.end(), new.end()));
+    starts_before > 0 || (starts_before == 0 && ends_after > 0)
+}
+
+fn deliver(bytes: &[u8], span: u32, cut: bool, at: Place, reader: &mut impl Reader) {
+    if !bytes.is_empty() {
+        reader.data(bytes, at);
+    }
+    let copied = u32::try_from(bytes.len()).unwrap_or(span);
+    if span > copied {
+        reader.skipped(span - copied, cut, Place { seq: at.seq.wrapping_add(copied), ..at });
+    }
+}

@@ -1,0 +1,99 @@
+//! Records in, rows out: what happens between the ring and the batches.
+
+use super::processes::Processes;
+use crate::batch::{Rows, Source};
+use heads::connection::{Connections, Limits};
+use heads::record::{self, Record};
+use heads::rules::Rules;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub(crate) struct Engine {
+    pub(crate) connections: Connections,
+    pub(crate) rows: Rows<Processes>,
+    /// By origin (CPU and slot): the number that its next record has.
+    numbers: HashMap<u16, u32>,
+    own: Vec<u32>,
+    pub(crate) own_connections: u64,
+    /// Rows handed out, and rows that nobody took in time.
+    pub(crate) rows_written: u64,
+    pub(crate) rows_dropped: u64,
+    pub(crate) batches_failed: u64,
+    panics: u64,
+}
+
+impl Engine {
+    pub(crate) fn new(rules: Arc<Rules>, processes: Processes, max_head_bytes: usize, own: Vec<u32>) -> Engine {
+        let limits = Limits { max_head_bytes, socket: true, ..Limits::default() };
+        Engine {
+            connections: Connections::new(limits),
+            rows: Rows::new(rules, processes, Source::Socket, &super::clock::boot()),
+            numbers: HashMap::new(),
+            own,
+            own_connections: 0,
+            rows_written: 0,
+            rows_dropped: 0,
+            batches_failed: 0,
+            panics: 0,
+        }
+    }
+
+    /// Takes one record of the ring.
+    pub(crate) fn record(&mut self, raw: &[u8]) {
+        self.count_holes(raw);
+        let ledger = &mut self.connections.ledger;
+        match record::decode(raw) {
+            Ok(Record::Segment { cookie, segment }) => self.connections.segment(cookie, &segment, &mut self.rows),
+            Ok(Record::Early { tuple, segment }) => self.connections.early(tuple, &segment),
+            Ok(Record::Close { cookie, segment }) => self.connections.close(cookie, &segment, &mut self.rows),
+            Ok(Record::Connection { endpoints, joined }) => {
+                ledger.take();
+                if let Some(cgroup) = endpoints.cgroup {
+                    self.rows.lookup_mut().learn_cgroup(cgroup);
+                }
+                self.connections.open(endpoints, joined, &mut self.rows);
+            }
+            Ok(Record::Process { cookie, process }) => {
+                ledger.take();
+                self.rows.lookup_mut().learn(&process);
+                if self.own.contains(&process.pid) {
+                    self.own_connections += 1;
+                    self.connections.leave_out(cookie);
+                } else {
+                    self.connections.process(cookie, process);
+                }
+            }
+            Ok(Record::Exec { tgid, path }) => {
+                ledger.take();
+                self.rows.lookup_mut().executed(tgid, path);
+            }
+            Err(record::Unreadable) => {
+                ledger.consumed += 1;
+                ledger.failed_unreadable += 1;
+            }
+        }
+    }
+
+    /// A record that made us panic.
+    pub(crate) fn panicked(&mut self) {
+        self.panics += 1;
+        self.connections.ledger.failed_unreadable += 1;
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics
+    }
+
+    /// The source is over: what is open is logged as it stands.
+    pub(crate) fn finish(&mut self) {
+        self.connections.finish(&mut self.rows);
+    }
+
+    /// Records of one origin are numbered without a break: a break is records that the kernel side could not send.
+    fn count_holes(&mut self, raw: &[u8]) {
+        let Some((origin, number)) = record::origin(raw) else { return };
+        let next = self.numbers.entry(origin).or_insert(0);
+        self.connections.ledger.holes += u64::from(number.wrapping_sub(*next));
+        *next = number.wrapping_add(1);
+    }
+}

@@ -1,0 +1,195 @@
+//! Loading and attaching the programs, and reading their counters: with `driver`, the only user of libbpf.
+
+use super::cgroup;
+use super::options::{Options, WantedRole};
+use super::skeleton::{OpenSocketSkel, SocketSkel, SocketSkelBuilder};
+use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::{ErrorKind, Link, MapCore, MapFlags, OpenObject};
+use std::fmt;
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Why a capture could not begin.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    NotPermitted(String),
+    NotSupported(String),
+    Options(String),
+}
+
+impl Failure {
+    fn of(what: &str, error: &libbpf_rs::Error) -> Failure {
+        let log = last_log();
+        let detail = if log.is_empty() { format!("{error:#}") } else { format!("{error:#}: {log}") };
+        if error.kind() == ErrorKind::PermissionDenied && !log.contains("processed") {
+            return Failure::NotPermitted(format!("{what} is not permitted: {error:#}"));
+        }
+        Failure::NotSupported(format!("{what} failed: {detail}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Failure::NotPermitted(text) | Failure::NotSupported(text) | Failure::Options(text)) = self;
+        formatter.write_str(text)
+    }
+}
+
+/// What libbpf said last; the verifier's verdict is in it.
+static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+const LOG_LINES: usize = 40;
+
+fn keep_log(_: libbpf_rs::PrintLevel, text: String) {
+    if let Ok(mut log) = LOG.lock() {
+        log.extend(text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned));
+        let extra = log.len().saturating_sub(LOG_LINES);
+        log.drain(..extra);
+    }
+}
+
+fn last_log() -> String {
+    LOG.lock().map(|log| log.iter().rev().take(4).rev().cloned().collect::<Vec<_>>().join(" | ")).unwrap_or_default()
+}
+
+/// Opens the object and sets what must be set before loading.
+pub(crate) fn open<'a>(
+    storage: &'a mut MaybeUninit<OpenObject>,
+    options: &Options,
+) -> Result<OpenSocketSkel<'a>, Failure> {
+    libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, keep_log)));
+    let mut skeleton = SocketSkelBuilder::default()
+        .open(storage)
+        .map_err(|error| Failure::of("opening the BPF object", &error))?;
+    if let Some(rodata) = skeleton.maps.rodata_data.as_deref_mut() {
+        if options.ports.len() > rodata.ports.len() {
+            let most = rodata.ports.len();
+            return Err(Failure::Options(format!("{} ports are more than the {most} that can be filtered", options.ports.len())));
+        }
+        rodata.max_head_bytes = options.max_head_bytes;
+        rodata.wake_bytes = u64::from(options.ring_bytes / 8);
+        rodata.port_count = u32::try_from(options.ports.len()).unwrap_or_default();
+        rodata.ports[..options.ports.len()].copy_from_slice(&options.ports);
+        rodata.own_tgid = options.own_pids.first().copied().unwrap_or_default();
+        rodata.wanted_role = match options.role {
+            None => 0,
+            Some(WantedRole::Server) => 1,
+            Some(WantedRole::Client) => 2,
+        };
+    }
+    skeleton
+        .maps
+        .ring
+        .set_max_entries(options.ring_bytes)
+        .map_err(|error| Failure::of("setting the ring's size", &error))?;
+    if has_receive_tracepoint() {
+        skeleton.progs.received.set_autoload(true);
+    }
+    Ok(skeleton)
+}
+
+/// `sock_recv_length` came with Linux 6.3; it is a type in the kernel's BTF.
+fn has_receive_tracepoint() -> bool {
+    libbpf_rs::btf::Btf::from_vmlinux()
+        .is_ok_and(|btf| btf.type_by_name::<libbpf_rs::btf::types::Typedef<'_>>("btf_trace_sock_recv_length").is_some())
+}
+
+pub(crate) fn load(skeleton: OpenSocketSkel<'_>) -> Result<SocketSkel<'_>, Failure> {
+    skeleton.load().map_err(|error| Failure::of("loading the BPF programs", &error))
+}
+
+/// What keeps the programs attached; dropping it detaches them, as the end of the process does.
+pub(crate) struct Attached {
+    _links: Vec<Link>,
+    /// Where the hierarchy can be walked.
+    pub(crate) cgroup_root: Option<PathBuf>,
+}
+
+pub(crate) fn attach(skeleton: &SocketSkel<'_>, options: &Options) -> Result<Attached, Failure> {
+    let (directories, cgroup_root) = directories(&options.cgroups)?;
+    let mut links = Vec::new();
+    let mut keep = |what: &str, link: libbpf_rs::Result<Link>| {
+        link.map(|link| links.push(link)).map_err(|error| Failure::of(what, &error))
+    };
+    let programs = &skeleton.progs;
+    keep("attaching to executions", programs.exec.attach_trace())?;
+    keep("attaching to socket states", programs.state.attach_trace())?;
+    if programs.received.autoload() {
+        keep("attaching to receiving sockets", programs.received.attach_trace())?;
+    }
+    for directory in &directories {
+        let fd = directory.as_raw_fd();
+        keep("attaching to socket creation", programs.sock_create.attach_cgroup(fd))?;
+        keep("attaching to egress", programs.egress.attach_cgroup(fd))?;
+        keep("attaching to ingress", programs.ingress.attach_cgroup(fd))?;
+    }
+    Ok(Attached { _links: links, cgroup_root })
+}
+
+fn directories(asked: &[String]) -> Result<(Vec<File>, Option<PathBuf>), Failure> {
+    let root = cgroup::open_root();
+    if asked.is_empty() {
+        let (file, place) =
+            root.map_err(|error| Failure::NotSupported(format!("no cgroup2 hierarchy is mounted, nor can one be: {error}")))?;
+        return Ok((vec![file], place));
+    }
+    let place = root.ok().and_then(|(_, place)| place);
+    let open = |name: &String| {
+        let path = match &place {
+            Some(root) if !Path::new(name).is_dir() => root.join(name.trim_start_matches('/')),
+            _ => PathBuf::from(name),
+        };
+        File::open(&path).map_err(|error| Failure::Options(format!("cgroup {}: {error}", path.display())))
+    };
+    Ok((asked.iter().map(open).collect::<Result<_, _>>()?, place))
+}
+
+/// The kernel side's account.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) seen: u64,
+    pub(crate) submitted: u64,
+    pub(crate) refused_full: u64,
+    pub(crate) refused_read: u64,
+    pub(crate) refused_busy: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) own: u64,
+    pub(crate) http: u64,
+    pub(crate) other: u64,
+    pub(crate) contended: u64,
+    pub(crate) no_storage: u64,
+}
+
+/// Sums the counters of all CPUs; see `struct slot` and `struct counters` in `bpf/output.bpf.h`.
+pub(crate) fn counters(skeleton: &SocketSkel<'_>) -> Counters {
+    let mut sum = Counters::default();
+    for index in 0..skeleton.maps.slots.max_entries() {
+        for cpu in per_cpu(&skeleton.maps.slots, index) {
+            sum.seen += word(&cpu, 0);
+            sum.submitted += word(&cpu, 1);
+            sum.refused_full += word(&cpu, 2);
+            sum.refused_read += word(&cpu, 3);
+        }
+    }
+    for cpu in per_cpu(&skeleton.maps.counters, 0) {
+        sum.refused_busy += word(&cpu, 1);
+        sum.duplicates += word(&cpu, 2);
+        sum.own += word(&cpu, 3);
+        sum.http += word(&cpu, 4);
+        sum.other += word(&cpu, 5);
+        sum.contended += word(&cpu, 6);
+        sum.no_storage += word(&cpu, 7);
+    }
+    sum.seen += sum.refused_busy;
+    sum
+}
+
+fn per_cpu(map: &impl MapCore, index: u32) -> Vec<Vec<u8>> {
+    map.lookup_percpu(&index.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default()
+}
+
+fn word(value: &[u8], index: usize) -> u64 {
+    value.get(index * 8..index * 8 + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
+}

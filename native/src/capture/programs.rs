@@ -1,0 +1,142 @@
+//! What each program may do, read from the loaded instructions: `masthead doctor --programs`.
+
+use super::kernel::{self, Failure};
+use super::options::Options;
+use libbpf_rs::skel::Skel;
+use libbpf_rs::{OpenObject, ProgramImpl};
+use serde_json::{json, Value};
+use std::collections::BTreeSet;
+use std::mem::MaybeUninit;
+
+include!(concat!(env!("OUT_DIR"), "/helpers.rs"));
+
+/// BPF instruction codes (Documentation/bpf/standardization/instruction-set.rst).
+mod code {
+    pub(super) const CALL: u8 = 0x85;
+    pub(super) const EXIT: u8 = 0x95;
+    pub(super) const LOAD_IMMEDIATE: u8 = 0x18;
+    pub(super) const MOVE_IMMEDIATE: [u8; 2] = [0xb7, 0xb4];
+    /// Class of jumps.
+    pub(super) const JUMPS: [u8; 2] = [0x05, 0x06];
+    /// `src` of a call: another function of the program; a kernel function.
+    pub(super) const PSEUDO_CALL: u8 = 1;
+    pub(super) const PSEUDO_KFUNC: u8 = 2;
+    /// `src` of a load: the address of a function of the program.
+    pub(super) const PSEUDO_FUNC: u8 = 4;
+    /// Stores: to memory from a register (plain and atomic) and from an immediate.
+    pub(super) const STORES: [u8; 2] = [0x02, 0x03];
+}
+
+/// One instruction, taken apart.
+struct Instruction {
+    code: u8,
+    source: u8,
+    destination: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+/// Loads all programs and describes them, without attaching any.
+pub(crate) fn describe() -> Result<String, Failure> {
+    let options = Options {
+        cgroups: Vec::new(),
+        ports: Vec::new(),
+        role: None,
+        ring_bytes: 1 << 16,
+        max_head_bytes: 1 << 14,
+        batch_rows: 1,
+        batch_ms: 1,
+        processes: Vec::new(),
+        own_pids: Vec::new(),
+    };
+    let mut storage = MaybeUninit::<OpenObject>::uninit();
+    let skeleton = kernel::load(kernel::open(&mut storage, &options)?)?;
+    let programs: Vec<Value> = skeleton.object().progs().filter(ProgramImpl::autoload).map(|program| one(&program)).collect();
+    Ok(Value::from(programs).to_string())
+}
+
+fn one(program: &libbpf_rs::Program<'_>) -> Value {
+    let instructions: Vec<Instruction> = program.insns().iter().map(take_apart).collect();
+    let entry_end = end_of_entry(&instructions);
+    json!({
+        "name": program.name().to_string_lossy(),
+        "type": format!("{:?}", program.prog_type()),
+        "attach": program.section().to_string_lossy(),
+        "helpers": helpers(&instructions),
+        "exits": exits(&instructions[..entry_end]),
+        "insns": instructions.len(),
+        "context_stores": context_stores(&instructions[..entry_end]),
+    })
+}
+
+fn take_apart(raw: &libbpf_sys::bpf_insn) -> Instruction {
+    Instruction {
+        code: raw.code,
+        source: raw.src_reg(),
+        destination: raw.dst_reg(),
+        offset: raw.off,
+        immediate: raw.imm,
+    }
+}
+
+/// Functions of the program follow its entry: the first one that anything refers to.
+fn end_of_entry(instructions: &[Instruction]) -> usize {
+    let targets = instructions.iter().enumerate().filter_map(|(at, instruction)| {
+        let call = instruction.code == code::CALL && instruction.source == code::PSEUDO_CALL;
+        let address = instruction.code == code::LOAD_IMMEDIATE && instruction.source == code::PSEUDO_FUNC;
+        (call || address).then(|| i64::try_from(at).unwrap_or(0) + i64::from(instruction.immediate) + 1)
+    });
+    targets.min().and_then(|at| usize::try_from(at).ok()).unwrap_or(instructions.len()).min(instructions.len())
+}
+
+fn helpers(instructions: &[Instruction]) -> BTreeSet<String> {
+    let calls = instructions.iter().filter(|instruction| instruction.code == code::CALL);
+    calls
+        .filter_map(|call| match call.source {
+            0 => Some(HELPERS.iter().find(|(number, _)| *number == call.immediate).map_or_else(
+                || format!("helper {}", call.immediate),
+                |(_, name)| (*name).to_owned(),
+            )),
+            code::PSEUDO_KFUNC => Some(format!("kernel function {}", call.immediate)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// What the entry returns: constants, or `not constant`.
+fn exits(entry: &[Instruction]) -> BTreeSet<String> {
+    let jumped: BTreeSet<usize> = entry
+        .iter()
+        .enumerate()
+        .filter(|(_, instruction)| code::JUMPS.contains(&(instruction.code & 0x07)) && !matches!(instruction.code, code::CALL | code::EXIT))
+        .filter_map(|(at, instruction)| usize::try_from(i64::try_from(at).ok()? + 1 + i64::from(instruction.offset)).ok())
+        .collect();
+    let constant = |at: usize| {
+        let before = entry.get(at.checked_sub(1)?)?;
+        let sets = code::MOVE_IMMEDIATE.contains(&before.code) && before.destination == 0 && !jumped.contains(&at);
+        sets.then(|| before.immediate.to_string())
+    };
+    let ends = entry.iter().enumerate().filter(|(_, instruction)| instruction.code == code::EXIT);
+    ends.map(|(at, _)| constant(at).unwrap_or_else(|| "not constant".to_owned())).collect()
+}
+
+/// Stores through the context register before it is overwritten: a program that writes to its context changes things.
+fn context_stores(entry: &[Instruction]) -> usize {
+    // The entry gets its context in r1 and keeps copies: follow moves of whole registers.
+    let mut holds = [false; 16];
+    holds[1] = true;
+    let mut stores = 0;
+    for instruction in entry {
+        let (class, to, from) = (instruction.code & 0x07, usize::from(instruction.destination), usize::from(instruction.source));
+        if instruction.code == 0xbf {
+            holds[to & 15] |= holds[from & 15];
+        } else if code::STORES.contains(&class) && holds[to & 15] && to != 10 {
+            stores += 1;
+        } else if matches!(class, 0x00 | 0x01 | 0x04 | 0x07) {
+            holds[to & 15] = false;
+        } else if instruction.code == code::CALL {
+            holds[..6].fill(false);
+        }
+    }
+    stores
+}

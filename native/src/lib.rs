@@ -1,0 +1,22 @@
+//! `masthead._native`: the border between Python and what touches every row.
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod batch;
+mod capture;
+mod ndjson;
+mod python;
+mod replay;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::python::batch::{schema, Batch, BatchSchema};
+    #[pymodule_export]
+    use crate::python::capture::{programs, Capture};
+    #[pymodule_export]
+    use crate::python::parse::{parse, parse_spans};
+    #[pymodule_export]
+    use crate::python::rules::Rules;
+}

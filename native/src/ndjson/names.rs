@@ -1,0 +1,131 @@
+//! Field lists as JSON: each name is quoted once per batch.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::columns::{FieldLists, Texts};
+use super::{quote, Headers};
+use crate::batch::append;
+
+/// One distinct name, ready to be written.
+struct Name {
+    /// `"name":["` or `["Name","`.
+    start: usize,
+    end: usize,
+    /// Names that differ in case only have the same number.
+    folded: u32,
+}
+
+pub(super) struct Names {
+    text: Vec<u8>,
+    names: Vec<Name>,
+    /// For each folded number, the list that had it last.
+    seen: Vec<u32>,
+    list: u32,
+}
+
+impl Names {
+    pub(super) fn new(words: &Texts, headers: Headers) -> Names {
+        let mut text = Vec::new();
+        let mut numbers: HashMap<Vec<u8>, u32> = HashMap::new();
+        let mut names = Vec::with_capacity(words.len());
+        for word in (0..words.len()).map(|place| words.bytes(place)) {
+            let start = text.len();
+            let lower = word.to_ascii_lowercase();
+            let shown = if headers == Headers::Object { &lower[..] } else { word };
+            text.extend_from_slice(if headers == Headers::Object { b"\"" } else { b"[\"" });
+            quote::push(shown, &mut text);
+            text.extend_from_slice(if headers == Headers::Object { b"\":[\"" } else { b"\",\"" });
+            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            let folded = *numbers.entry(lower).or_insert(next);
+            names.push(Name { start, end: text.len(), folded });
+        }
+        // Room behind the last name, for `append` to copy wide.
+        text.resize(text.len() + 32, 0);
+        Names { text, names, seen: vec![0; numbers.len()], list: 0 }
+    }
+
+    pub(super) fn object(&mut self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
+        out.push(b'{');
+        if self.has_duplicates(lists, places.clone()) {
+            self.merged(lists, places, out);
+        } else {
+            for place in places {
+                self.begin(lists.names.key(place), out);
+                value(lists, place, plain, out);
+                out.extend_from_slice(b"\"],");
+            }
+        }
+        end(b'}', out);
+    }
+
+    pub(super) fn pairs(&self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for place in places {
+            self.begin(lists.names.key(place), out);
+            value(lists, place, plain, out);
+            out.extend_from_slice(b"\"],");
+        }
+        end(b']', out);
+    }
+
+    #[inline]
+    fn begin(&self, key: usize, out: &mut Vec<u8>) {
+        if let Some(name) = self.names.get(key) {
+            append(&self.text, name.start, name.end, out);
+        }
+    }
+
+    fn folded(&self, key: usize) -> u32 {
+        self.names.get(key).map_or(0, |name| name.folded)
+    }
+
+    fn has_duplicates(&mut self, lists: &FieldLists, places: Range<usize>) -> bool {
+        self.list = self.list.wrapping_add(1);
+        let mut duplicates = false;
+        for place in places {
+            let folded = self.folded(lists.names.key(place));
+            if let Some(seen) = self.seen.get_mut(folded as usize) {
+                duplicates |= *seen == self.list;
+                *seen = self.list;
+            }
+        }
+        duplicates
+    }
+
+    /// Values of one name together, in the order of their first lines: sorted by name and place, then by place.
+    fn merged(&self, lists: &FieldLists, places: Range<usize>, out: &mut Vec<u8>) {
+        let mut lines: Vec<(u32, usize)> = places.map(|place| (self.folded(lists.names.key(place)), place)).collect();
+        lines.sort_unstable();
+        let mut groups: Vec<&[(u32, usize)]> = lines.chunk_by(|one, other| one.0 == other.0).collect();
+        groups.sort_unstable_by_key(|group| group.first().map(|line| line.1));
+        for group in groups {
+            for (index, &(_, place)) in group.iter().enumerate() {
+                if index == 0 {
+                    self.begin(lists.names.key(place), out);
+                } else {
+                    out.extend_from_slice(b",\"");
+                }
+                value(lists, place, false, out);
+                out.push(b'"');
+            }
+            out.extend_from_slice(b"],");
+        }
+    }
+}
+
+#[inline]
+fn value(lists: &FieldLists, place: usize, plain: bool, out: &mut Vec<u8>) {
+    if plain {
+        lists.values.append(place, out);
+    } else {
+        quote::push(lists.values.bytes(place), out);
+    }
+}
+
+fn end(bracket: u8, out: &mut Vec<u8>) {
+    if out.last() == Some(&b',') {
+        out.pop();
+    }
+    out.push(bracket);
+}

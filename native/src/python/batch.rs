@@ -1,0 +1,111 @@
+//! `masthead._native.Batch`: Arrow data by PyCapsule (the Arrow PyCapsule interface), NDJSON as bytes.
+
+use std::sync::Arc;
+
+use arrow_array::ffi::{to_ffi, FFI_ArrowSchema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{Array, RecordBatch, RecordBatchIterator, StructArray};
+use arrow_schema::{ArrowError, Schema};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyCapsule};
+
+use crate::ndjson::{self, Headers};
+
+/// An immutable Arrow record batch of exchanges.
+#[pyclass(frozen, module = "masthead._native")]
+pub(crate) struct Batch {
+    batch: RecordBatch,
+}
+
+impl Batch {
+    pub(crate) fn new(batch: RecordBatch) -> Batch {
+        Batch { batch }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    fn __len__(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, &self.batch.schema())
+    }
+
+    /// The requested schema may be ignored (the interface calls it a best effort).
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyCapsule>, Bound<'py, PyCapsule>)> {
+        drop(requested_schema);
+        let rows = StructArray::from(self.batch.clone());
+        let (array, _) = to_ffi(&rows.to_data()).map_err(arrow_error)?;
+        let array = PyCapsule::new_with_value(py, array, c"arrow_array")?;
+        Ok((schema_capsule(py, &self.batch.schema())?, array))
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        drop(requested_schema);
+        let reader = RecordBatchIterator::new([Ok(self.batch.clone())], self.batch.schema());
+        let stream = FFI_ArrowArrayStream::new(Box::new(reader));
+        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+    }
+
+    #[pyo3(signature = (headers="object"))]
+    fn ndjson<'py>(&self, py: Python<'py>, headers: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let Some(headers) = Headers::named(headers) else {
+            return Err(PyValueError::new_err(format!("headers is {headers:?}, not \"object\" or \"pairs\"")));
+        };
+        let lines = py.detach(|| {
+            let mut lines = Vec::with_capacity(self.batch.num_rows() * 2048);
+            ndjson::write(&self.batch, headers, &mut lines).map(|()| lines)
+        });
+        Ok(PyBytes::new(py, &lines.map_err(arrow_error)?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Batch of {} exchanges>", self.batch.num_rows())
+    }
+}
+
+/// The schema of every batch, for consumers that want it before the first.
+#[pyclass(frozen, module = "masthead._native")]
+pub(crate) struct BatchSchema;
+
+#[pymethods]
+impl BatchSchema {
+    #[allow(clippy::unused_self, reason = "the interface asks for a method")]
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, &crate::batch::schema())
+    }
+}
+
+/// The schema of every batch.
+#[pyfunction]
+pub(crate) fn schema() -> BatchSchema {
+    BatchSchema
+}
+
+fn schema_capsule<'py>(py: Python<'py>, schema: &Arc<Schema>) -> PyResult<Bound<'py, PyCapsule>> {
+    let schema = FFI_ArrowSchema::try_from(schema.as_ref()).map_err(arrow_error)?;
+    PyCapsule::new_with_value(py, schema, c"arrow_schema")
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "called as map_err(arrow_error)")]
+fn arrow_error(error: ArrowError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}

@@ -1,0 +1,5 @@
+//! The border to Python.
+pub(crate) mod batch;
+pub(crate) mod capture;
+pub(crate) mod parse;
+pub(crate) mod rules;

@@ -1,0 +1,53 @@
+"""masthead: every API call's headers, straight from the kernel.
+
+    import masthead
+
+    for batch in masthead.replay("calls.pcap"):
+        print(batch.ndjson().decode(), end="")
+
+Batches are Arrow record batches (`masthead.schema` lists the columns); pyarrow, polars and DuckDB take them as they
+are. Nothing is loaded before the first call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from masthead.api import Batches
+
+__all__ = ["capture", "replay"]
+
+
+def replay(path: str, *, config: str | None = None, **settings: object) -> Batches:
+    """Iterate the exchanges recorded in a pcap or pcapng file.
+
+    Args:
+        path: The file, plain or `.gz`; `-` for standard input.
+        config: A masthead.toml; without it the defaults count.
+        **settings: Single settings by section and key, such as `request_allow=["host"]`.
+
+    Raises:
+        masthead.errors.InputError: The file can't be opened or is no capture file.
+        masthead.errors.ConfigError: A setting is wrong.
+    """
+    from masthead.api import open_replay  # noqa: PLC0415 - nothing heavy at import
+
+    return open_replay(path, config, settings)
+
+
+def capture(*, config: str | None = None, **settings: object) -> Batches:
+    """Iterate the exchanges of this host as they end; leave the loop, or the `with` block, to stop.
+
+    Args:
+        config: A masthead.toml; without it the defaults count.
+        **settings: Single settings by section and key, such as `capture_ports=[8080]`.
+
+    Raises:
+        masthead.errors.NotPermittedError: A capability is missing.
+        masthead.errors.NotSupportedError: This kernel can't do it.
+        masthead.errors.ConfigError: A setting is wrong.
+    """
+    from masthead.api import open_capture  # noqa: PLC0415 - nothing heavy at import
+
+    return open_capture(config, settings)

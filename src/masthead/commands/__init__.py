@@ -1,0 +1,81 @@
+"""The command line: one module for each verb, and the only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from importlib import metadata
+from typing import TYPE_CHECKING, NoReturn
+
+from masthead.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VERBS = {
+    "run": "log every HTTP call of this host until it is stopped (the service)",
+    "tail": "watch the calls live, with filters",
+    "replay": "log the calls recorded in pcap or pcapng files; needs no privileges",
+    "parse": "parse raw HTTP bytes of one direction from a file",
+    "doctor": "tell what this host allows, what is missing, and the remedy",
+}
+_DESCRIPTION = "Log the header elements of every HTTP call on this host, straight from the kernel."
+_EPILOG = """\
+begin with:
+  sudo masthead doctor                      is this host ready?
+  sudo masthead tail                        watch calls as they happen
+  sudo masthead run --file calls.ndjson   log them to a file
+  masthead replay recording.pcap            no privileges needed
+
+`masthead VERB --help` explains each verb. Exit codes: 0 done, 2 usage or configuration,
+3 not permitted or not supported here.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports mistakes as the rest of masthead does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line."""
+        raise UsageError(message, remedy=f"{self.prog} --help explains what there is")
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Parse the command line and run its verb; gives the exit code."""
+    verb = next((argument for argument in arguments if not argument.startswith("-")), None)
+    parser = _parser(verb)
+    parsed = parser.parse_args(arguments)
+    if parsed.verb is None:
+        parser.print_help()
+        return 0
+    return int(importlib.import_module(f"masthead.commands.{parsed.verb}").execute(parsed))
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="masthead",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"masthead {_version()}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    for name, summary in VERBS.items():
+        verb = verbs.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        # Only the chosen verb is imported: `masthead --help` should not wait for validation or colours.
+        if name == chosen:
+            importlib.import_module(f"masthead.commands.{name}").configure(verb)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version("masthead")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

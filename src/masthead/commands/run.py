@@ -1,0 +1,155 @@
+"""`masthead run`: the service."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from masthead.commands import flags
+from masthead.commands.service import Service
+from masthead.commands.signals import Signals
+from masthead.config import restart_needed
+from masthead.errors import ConfigError, NotPermittedError
+from masthead.host import Host
+from masthead.pipeline import Pipeline
+from masthead.rules import compile_rules
+from masthead.sinks import Sink, complain, open_sink
+from masthead.sinks.followers import Followers
+from masthead.sources import CaptureSource
+
+if TYPE_CHECKING:
+    import argparse
+
+    from masthead.config import Config
+
+_EPILOG = """
+examples:
+  sudo masthead run                                   NDJSON on standard output
+  sudo masthead run --file /var/log/masthead.ndjson --role server
+  sudo masthead run --port 8080 --request-deny 'sec-*' --output table
+  sudo masthead tail                                  in another terminal: watch
+
+signals:
+  SIGINT, SIGTERM   stop: write what is left, print the account
+  SIGUSR1           print the account of everything seen, logged and lost
+  SIGHUP            read the settings again and open the output anew (log rotation);
+                    a file with a mistake changes nothing
+
+Secrets (Authorization, Cookie, API keys, tokens, ...) leave only as hmac:<12 hex>.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the verb takes."""
+    parser.epilog = _EPILOG
+    flags.add_config_flag(parser)
+    flags.add_flags(parser, "which connections", (*flags.CAPTURE, *flags.LIMITS))
+    flags.add_flags(parser, "which calls", flags.FILTER)
+    flags.add_flags(parser, "what is logged", flags.SELECTION)
+    flags.add_flags(parser, "redaction", flags.REDACTION)
+    flags.add_flags(parser, "output", flags.OUTPUT)
+
+
+def execute(parsed: argparse.Namespace) -> int:
+    """Capture until stopped."""
+    config = flags.settings(parsed).config
+    require_permission(Host())
+    signals = Signals()
+    rules = compile_rules(config, complain)
+    outputs = [open_sink(config.output)]
+    source = CaptureSource(config, rules)
+    signals.install()
+    followers = _followers(config)
+    pipeline = Pipeline(source, [*outputs, *([followers] if followers else [])])
+    reload = _Reload(parsed, config, source, pipeline)
+    service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
+    complain(f"ready: capturing {described(config)}; Ctrl-C stops")
+    _notify("READY=1")
+    try:
+        service.run()
+    except TimeoutError:
+        complain("stopping took too long; the last rows may be missing")
+        return 2
+    finally:
+        signals.settled()
+        for sink in pipeline.sinks:
+            sink.close()
+    return 0
+
+
+def require_permission(host: Host) -> None:
+    """Refuse early and in words what the kernel would refuse in a number.
+
+    Raises:
+        NotPermittedError: A capability is missing.
+    """
+    missing = host.missing_capabilities()
+    if missing:
+        what = f"not permitted to capture: {', '.join(missing)} missing"
+        command = shlex.join(["sudo", "masthead", *sys.argv[1:]])
+        raise NotPermittedError(what, remedy=f"try: {command}")
+
+
+def described(config: Config) -> str:
+    """Tell in a few words what is captured."""
+    capture = config.capture
+    ports = f"port {', '.join(map(str, capture.ports))}" if capture.ports else "all ports"
+    place = ", ".join(capture.cgroups) or "the whole host"
+    role = "" if capture.role == "both" else f", {capture.role} side only"
+    return f"{ports} of {place}{role}"
+
+
+class _Reload:
+    """Puts the settings of the file in force that can change while running."""
+
+    def __init__(self, parsed: argparse.Namespace, started: Config, source: CaptureSource, pipeline: Pipeline) -> None:
+        self._parsed = parsed
+        self._started = started
+        self._source = source
+        self._pipeline = pipeline
+
+    def __call__(self) -> str:
+        config = flags.settings(self._parsed).config
+        rules = compile_rules(config, complain)
+        output: Sink = open_sink(config.output)
+        # Nothing can fail from here on: until now the old settings were in force, now the new ones are.
+        self._source.set_rules(rules)
+        old, self._pipeline.sinks[0] = self._pipeline.sinks[0], output
+        old.close()
+        waiting = restart_needed(self._started, config)
+        return "settings read again" + (f"; only a restart changes {', '.join(waiting)}" if waiting else "")
+
+
+def _followers(config: Config) -> Followers | None:
+    if not config.output.tail_socket:
+        return None
+    try:
+        return Followers(config.output.tail_socket)
+    except ConfigError as error:
+        # Watching is a convenience: the log does not wait for it.
+        complain(str(error))
+        return None
+
+
+def _hint(config: Config) -> str:
+    port = config.capture.ports[0] if config.capture.ports else 80
+    return (
+        f"no call has been seen yet; try one: curl -s http://127.0.0.1:{port}/\n"
+        "  HTTPS, HTTP/2, HTTP/3 and Unix sockets are not seen; masthead doctor tells what this host allows"
+    )
+
+
+def _notify(state: str) -> None:
+    """Tell systemd (sd_notify(3)), where it asked to be told."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.connect(address.replace("@", "\0", 1))
+            channel.send(state.encode())
+        except OSError as error:
+            complain(f"systemd could not be told {state}: {error.strerror or error}")

@@ -1,0 +1,139 @@
+"""The settings, section by section, and what makes each one valid."""
+
+from __future__ import annotations
+
+import ipaddress
+import mmap
+import re
+from typing import Annotated, Literal, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+
+Item = TypeVar("Item")
+# TOML has lists and settings are frozen: the one place where a type other than the exact one is taken.
+Many: TypeAlias = Annotated[tuple[Item, ...], Strict(strict=False)]
+
+MAX_HEAD_BYTES = 262_144
+MAX_RING_BYTES = 1 << 30
+_STATUS = re.compile(r"[1-9]xx|[1-9][0-9]{2}(-[1-9][0-9]{2})?")
+
+
+def _ring_bytes(value: int) -> int:
+    if value < mmap.PAGESIZE or value & (value - 1):
+        message = f"should be a power of two and at least one page ({mmap.PAGESIZE})"
+        raise ValueError(message)
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        message = 'should be an address or a range of addresses such as "10.0.0.0/8"'
+        raise ValueError(message) from None
+
+
+def _status(value: str) -> str:
+    if not _STATUS.fullmatch(value):
+        message = 'should be a status such as "404", a class such as "5xx" or a range such as "200-299"'
+        raise ValueError(message)
+    return value
+
+
+Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
+Status: TypeAlias = Annotated[str, AfterValidator(_status)]
+Network: TypeAlias = Annotated[str, AfterValidator(_network)]
+HeaderForm: TypeAlias = Literal["object", "pairs"]
+
+
+class Section(BaseModel):
+    """A table of the file: what it does not name is refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Capture(Section):
+    """Which connections are captured, and with how much memory; a change needs a restart."""
+
+    cgroups: Many[Pattern] = ()
+    ports: Many[Port] = ()
+    role: Literal["both", "server", "client"] = "both"
+    processes: Many[Pattern] = ()
+    ring_bytes: Annotated[int, AfterValidator(_ring_bytes), Field(le=MAX_RING_BYTES)] = 16 << 20
+    max_head_bytes: Annotated[int, Field(ge=512, le=MAX_HEAD_BYTES)] = 16_384
+
+
+class Selection(Section):
+    """Which fields of one direction are logged: those allowed and not denied."""
+
+    allow: Many[Pattern] = ("*",)
+    deny: Many[Pattern] = ()
+
+
+class Scope(Section):
+    """Another selection for the calls of a host or path; the first scope that matches counts."""
+
+    host: Pattern | None = None
+    path: Pattern | None = None
+    request: Selection | None = None
+    response: Selection | None = None
+
+
+class Redact(Section):
+    """Which values leave only as pseudonyms, besides those that always do."""
+
+    enabled: bool = True
+    fields: Many[Pattern] = ()
+    query: Many[Pattern] = ()
+    key_file: str = ""
+
+
+class Filter(Section):
+    """Which exchanges are logged; an empty list lets all pass."""
+
+    hosts: Many[Pattern] = ()
+    not_hosts: Many[Pattern] = ()
+    paths: Many[Pattern] = ()
+    not_paths: Many[Pattern] = ()
+    ports: Many[Port] = ()
+    not_ports: Many[Port] = ()
+    processes: Many[Pattern] = ()
+    not_processes: Many[Pattern] = ()
+    statuses: Many[Status] = ()
+
+
+class Sample(Section):
+    """How many of the exchanges are logged; each row carries its weight."""
+
+    rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    keep_errors: bool = True
+
+
+class Forwarded(Section):
+    """Whose word on the client's address is taken (X-Forwarded-For, Forwarded)."""
+
+    trusted_hops: Many[Network] = ()
+
+
+class Output(Section):
+    """Where rows go and in which form."""
+
+    format: Literal["ndjson", "table", "none"] = "ndjson"
+    headers: HeaderForm = "object"
+    file: str = ""
+    tail_socket: str = "/run/masthead/tail.sock"
+
+
+class Config(Section):
+    """All settings."""
+
+    capture: Capture = Capture()
+    request: Selection = Selection()
+    response: Selection = Selection()
+    scope: Many[Scope] = ()
+    redact: Redact = Redact()
+    filter: Filter = Filter()
+    sample: Sample = Sample()
+    forwarded: Forwarded = Forwarded()
+    output: Output = Output()

@@ -1,0 +1,87 @@
+"""Say what is wrong with settings in the user's words: file, line, key, and the key that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel
+
+from masthead.config.locate import Path, line_of, positions
+from masthead.config.model import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic import ValidationError
+
+__all__ = ["Path", "describe", "suggestion"]
+
+
+def describe(error: ValidationError, origins: Mapping[Path, str], file: str, text: str) -> str:
+    """Give one line for each thing that is wrong.
+
+    Args:
+        error: What the validation found.
+        origins: Which variable or flag a key's value comes from; the others come from the file.
+        file: The file's name.
+        text: The file's text.
+    """
+    lines = positions(text)
+    found = []
+    for detail in error.errors(include_url=False):
+        path = detail["loc"]
+        origin = next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), None)
+        line = line_of(lines, path)
+        place = origin or (f"{file}:{line}" if line else file)
+        found.append(f"{place}: {_dotted(path)}: {_reason(detail['type'], detail['msg'], detail['input'], path)}")
+    return "\n".join(found)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Give `; did you mean "x"?` when something known is close, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def _reason(kind: str, message: str, value: object, path: Path) -> str:
+    if kind == "extra_forbidden":
+        return f"unknown key{suggestion(str(path[-1]), _known_keys(path[:-1]))}"
+    words = message.removeprefix("Value error, ").removeprefix("Input ")
+    if kind == "model_type":
+        words = "should be a table"
+    return f"{words}, not {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value + '"'
+    return repr(value)
+
+
+def _known_keys(path: Path) -> list[str]:
+    model: Any = Config
+    for part in path:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation)
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel]:
+    """Find the table's model in `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in get_args(annotation):
+        model = _model_in(part)
+        if model is not BaseModel:
+            return model
+    return BaseModel
