@@ -12,7 +12,7 @@ PYTHON_IN_VENV := .venv/bin/python
 help: ## Lists the verbs, a sentence each.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  ARGS="..." is handed on: make run ARGS="--output ndjson", make test ARGS="-k redaction", make bench ARGS=--quick'
+	@echo '  ARGS="..." is handed on: make run ARGS="--output table", make test ARGS="-k redaction", make bench ARGS=--quick'
 
 .PHONY: build
 build: ## Builds the extension into .venv (release), with what that needs.

@@ -82,8 +82,10 @@ def output(command: Sequence[str | Path], within: float) -> str:
     return done.stdout
 
 
-def await_true(process: subprocess.Popen[bytes], condition: Callable[[], bool], log: Path, within: float = 15) -> None:
-    """Wait until a child is ready.
+def await_true(
+    process: subprocess.Popen[bytes], condition: Callable[[], bool], log: Path | None, within: float = 15
+) -> None:
+    """Wait until a child is ready; `log` is what it said, unless that is on the terminal.
 
     Raises:
         ChildFailedError: It ended, or was not ready in time; with the end of what it said.
@@ -91,7 +93,7 @@ def await_true(process: subprocess.Popen[bytes], condition: Callable[[], bool], 
     deadline = time.monotonic() + within
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(encoding="utf-8", errors="replace").strip()[-800:]
+            said = log.read_text(encoding="utf-8", errors="replace").strip()[-800:] if log else "see above"
             state = f"ended with {process.returncode}" if process.returncode is not None else "was not ready in time"
             raise ChildFailedError(f"{process.args!r} {state}: {said}")
         time.sleep(0.02)

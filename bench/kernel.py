@@ -64,6 +64,11 @@ def programs_of(pid: int) -> Runs:
     return sum(found.values(), Runs())
 
 
+def attached(pid: int) -> bool:
+    """Say whether a process has attached programs."""
+    return any("link_id:" in text for text in _descriptors(pid))
+
+
 @contextmanager
 def empty_pair() -> Iterator[Callable[[], Runs]]:
     """Attach programs that do nothing where masthead's are, and give what reads their statistics.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+pytest.register_assert_rewrite("tests.e2e", "tests.kernel")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.children import await_true, child, end, free_port, listening
+from bench import kernel
+from bench.children import ChildFailedError, await_true, child, end, free_port, listening
 from dev.demo import traffic
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def tail(port: int, api: int, arguments: Sequence[str]) -> Iterator[subprocess.P
     command = [str(Path(sys.executable).parent / "masthead"), "tail", "--alone", "--role", "server"]
     process = subprocess.Popen([*command, "--port", str(port), "--port", str(api), *arguments])
     try:
+        await_true(process, lambda: kernel.attached(process.pid), None)
         yield process
     finally:
         end(process)
@@ -97,3 +99,6 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except ChildFailedError as error:
+        print(f"make demo: {error}", file=sys.stderr)
+        sys.exit(3)

@@ -97,7 +97,7 @@ def test_behind_nat_at_the_client_each_end_has_its_sockets_addresses(capture: Ca
 
 def nat(name: str, hook: str, priority: str, rule: str) -> None:
     chain = f"type nat hook {hook} priority {priority};"
-    rules = f"table ip masthead {{ chain {hook} {{ {chain} {rule} }} }}"
+    rules = f"table ip masthead {{\nchain {hook} {{\n{chain}\n{rule}\n}}\n}}\n"
     run("ip", "netns", "exec", name, "nft", "-f", "-", text=rules)
 
 

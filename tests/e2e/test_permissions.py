@@ -48,7 +48,6 @@ def reading() -> tuple[str, ...]:
 
 def refused(directory: Path, *capabilities: str, user: int) -> str:
     """Run without enough capabilities and return what it says."""
-    directory.chmod(0o755)
     command = [*with_only(*capabilities, user=user), *run_command(directory)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 3, done.stderr
@@ -58,10 +57,10 @@ def refused(directory: Path, *capabilities: str, user: int) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory of nobody's own."""
+    """A directory that any user can reach and write to."""
     directory = tmp_path / "nobody"
     directory.mkdir()
-    os.chown(directory, NOBODY, NOBODY)
+    directory.chmod(0o777)
     # pytest keeps its directories to root.
     for parent in [*list(tmp_path.parents)[:2], tmp_path]:
         parent.chmod(parent.stat().st_mode | 0o055)

@@ -120,7 +120,8 @@ def assert_view(row: Row, view: View) -> None:
     if view.fields is not None:
         assert_fields(fields, view.fields)
     if view.lower is not None:
-        assert_fields([[name.lower(), value] for name, value in fields], view.lower)
+        # llhttp leaves white space at a value's end to whoever uses it.
+        assert_fields([[name.lower(), value] for name, value in fields], [[name, value.strip()] for name, value in view.lower])
     if view.tenant is not None:
         assert ["X-Tenant", view.tenant] in fields
 

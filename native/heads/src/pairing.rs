@@ -1,7 +1,7 @@
 //! Which response belongs to which request (RFC 9112, section 9.3.2), and what can still be said when a place is lost.
 
 use crate::connection::Limits;
-use crate::exchange::{Endpoints, Exchange, Log, Marks, Message, Role};
+use crate::exchange::{Endpoints, Exchange, Log, Marks, Message, Role, StartLine};
 use crate::http1::framing::{self, Asked};
 use crate::http1::{head, methods, Event, Framing, Kind, Parser};
 use crate::ledger::Ledger;
@@ -472,9 +472,12 @@ impl Pairing {
         self.judge(&mut exchange);
         ledger.exchanges += 1;
         log.exchange(&self.endpoints, &exchange);
-        for message in [exchange.request, exchange.response].into_iter().flatten() {
+        for slot in [&mut exchange.request, &mut exchange.response] {
             if self.spare.len() < SPARE {
-                self.spare.push(cleared(message));
+                if let Some(mut message) = slot.take() {
+                    clear(&mut message);
+                    self.spare.push(message);
+                }
             }
         }
     }
@@ -506,16 +509,16 @@ impl Pairing {
 
 /// Adds the body's count, time and trailers to a message whose head was moved away before.
 fn absorb(message: &mut Message, rest: &mut Message, complete: bool) {
+    message.complete = complete;
     if rest.body_bytes > 0 {
         message.last_byte = rest.last_byte;
+        message.body_bytes += rest.body_bytes;
     }
-    message.body_bytes += rest.body_bytes;
-    message.complete = complete;
     if let Some((fault, _)) = rest.head.fault {
         message.head.fault.get_or_insert((fault, message.head_bytes));
     }
-    let base = u32::try_from(message.head.raw.len()).unwrap_or(u32::MAX);
     if !rest.head.trailers.is_empty() {
+        let base = u32::try_from(message.head.raw.len()).unwrap_or(u32::MAX);
         message.head.raw.extend_from_slice(&rest.head.raw);
         message.head.trailers.extend(rest.head.trailers.iter().map(|field| {
             let mut moved = *field;
@@ -524,20 +527,25 @@ fn absorb(message: &mut Message, rest: &mut Message, complete: bool) {
             moved
         }));
     }
-    let spare = std::mem::take(rest);
-    *rest = cleared(spare);
+    clear(rest);
 }
 
-/// An empty message that keeps its buffers.
-fn cleared(mut message: Message) -> Message {
-    let mut head = std::mem::take(&mut message.head);
+/// Empties a message and keeps its buffers.
+fn clear(message: &mut Message) {
+    let head = &mut message.head;
     head.raw.clear();
     head.fields.clear();
     head.trailers.clear();
-    Message {
-        head: crate::exchange::Head { raw: head.raw, fields: head.fields, trailers: head.trailers, ..Default::default() },
-        ..Message::default()
-    }
+    head.start = StartLine::default();
+    head.status = None;
+    head.version = None;
+    head.fault = None;
+    message.first_byte = 0;
+    message.head_end = 0;
+    message.last_byte = 0;
+    message.head_bytes = 0;
+    message.body_bytes = 0;
+    message.complete = false;
 }
 
 fn is_http2(message: &Message) -> bool {

@@ -18,6 +18,6 @@ mod text;
 pub(crate) mod tests;
 
 pub(crate) use links::Lookup;
-pub(crate) use rows::{Counters, Rows, Source};
+pub(crate) use rows::{Rows, Source};
 pub(crate) use schema::schema;
 pub(crate) use text::append;

@@ -5,14 +5,13 @@ use crate::batch::{Rows, Source};
 use heads::connection::{Connections, Limits};
 use heads::record::{self, Record};
 use heads::rules::Rules;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) struct Engine {
     pub(crate) connections: Connections,
     pub(crate) rows: Rows<Processes>,
     /// By origin (CPU and slot): the number that its next record has.
-    numbers: HashMap<u16, u32>,
+    numbers: Vec<u32>,
     own: Vec<u32>,
     pub(crate) own_connections: u64,
     /// Rows handed out, and rows that nobody took in time.
@@ -28,7 +27,7 @@ impl Engine {
         Engine {
             connections: Connections::new(limits),
             rows: Rows::new(rules, processes, Source::Socket, &super::clock::boot()),
-            numbers: HashMap::new(),
+            numbers: Vec::new(),
             own,
             own_connections: 0,
             rows_written: 0,
@@ -92,7 +91,11 @@ impl Engine {
     /// Records of one origin are numbered without a break: a break is records that the kernel side could not send.
     fn count_holes(&mut self, raw: &[u8]) {
         let Some((origin, number)) = record::origin(raw) else { return };
-        let next = self.numbers.entry(origin).or_insert(0);
+        let index = usize::from(origin);
+        if index >= self.numbers.len() {
+            self.numbers.resize(index + 1, 0);
+        }
+        let Some(next) = self.numbers.get_mut(index) else { return };
         self.connections.ledger.holes += u64::from(number.wrapping_sub(*next));
         *next = number.wrapping_add(1);
     }

@@ -7,19 +7,26 @@ use super::Kind;
 use crate::exchange::{Fault, Field, Head, Span, StartLine};
 use memchr::memchr;
 
-/// Finds the empty line that ends a section, over any number of pieces.
-#[derive(Clone, Copy, Debug, Default)]
+/// Finds the empty line that ends a section, over any number of pieces, and remembers where its lines end.
+#[derive(Clone, Debug, Default)]
 pub struct Lines {
     /// The current line holds something other than a CR.
     text: bool,
     /// The first line is over (a start line is never empty here).
     begun: bool,
+    /// Bytes of the section so far.
+    size: usize,
+    /// Where the line feeds are, counted from the section's first byte.
+    ends: Vec<usize>,
 }
 
 impl Lines {
-    /// The section may be empty: a trailer section is, mostly.
-    pub fn at_line_start(&mut self) {
-        self.begun = true;
+    /// Starts over. `empty`: the section may be empty, as a trailer section mostly is.
+    pub fn begin(&mut self, empty: bool) {
+        self.text = false;
+        self.begun = empty;
+        self.size = 0;
+        self.ends.clear();
     }
 
     /// Where the section ends in `data`: after the line feed of the empty line.
@@ -28,42 +35,45 @@ impl Lines {
         while let Some(length) = memchr(b'\n', &data[from..]) {
             let line = &data[from..from + length];
             let empty = !self.text && matches!(line, [] | [b'\r']);
+            self.ends.push(self.size + from + length);
             from += length + 1;
             self.text = false;
             if empty && self.begun {
+                self.size += from;
                 return Some(from);
             }
             self.begun = true;
         }
         let rest = &data[from..];
         self.text |= !matches!(rest, [] | [b'\r']);
+        self.size += data.len();
         None
     }
 }
 
-/// Reads the start line and the fields of `head.raw`.
-pub fn read(head: &mut Head, kind: Kind) {
+/// Reads the start line and the fields of `head.raw`, whose lines are known.
+pub fn read(head: &mut Head, kind: Kind, lines: &Lines) {
     let raw = std::mem::take(&mut head.raw);
-    let clean = clean(&raw);
-    let first = memchr(b'\n', &raw).unwrap_or(raw.len());
+    let mut fields = std::mem::take(&mut head.fields);
+    let first = lines.ends.first().map_or(raw.len(), |end| (*end).min(raw.len()));
     match kind {
         Kind::Request => request_line(head, without_cr(&raw[..first])),
         Kind::Response => status_line(head, without_cr(&raw[..first])),
     }
-    if !clean {
+    let rest = lines.ends.get(1..).unwrap_or_default();
+    let fault = read_fields(&raw, 0, first + 1, rest, &mut fields);
+    if !clean(&raw, &lines.ends) {
         note(head, odd_byte(&raw));
     }
-    let mut fields = std::mem::take(&mut head.fields);
-    let fault = read_fields(&raw, first + 1, &mut fields);
     note(head, fault);
     head.fields = fields;
     head.raw = raw;
 }
 
 /// Reads the trailer section that begins at `start` of `head.raw`.
-pub fn read_trailers(head: &mut Head, start: usize) {
+pub fn read_trailers(head: &mut Head, start: usize, lines: &Lines) {
     let mut trailers = std::mem::take(&mut head.trailers);
-    if let Some((_, at)) = read_fields(&head.raw, start, &mut trailers) {
+    if let Some((_, at)) = read_fields(&head.raw, start, start, &lines.ends, &mut trailers) {
         head.fault.get_or_insert((Fault::Trailer, at));
     }
     head.trailers = trailers;
@@ -86,29 +96,48 @@ fn without_cr(line: &[u8]) -> &[u8] {
 
 /// `method SP request-target SP HTTP-version` (section 3).
 fn request_line(head: &mut Head, line: &[u8]) {
+    let space = line.iter().position(|byte| !token(*byte)).unwrap_or(line.len());
+    if line.get(space) != Some(&b' ') {
+        return odd_request_line(head, line);
+    }
+    let version_at = line.len().checked_sub(9).filter(|at| *at > space && line[*at] == b' ');
+    let version = version_at.and_then(|at| version(&line[at + 1..]));
+    let target_end = if version.is_some() { version_at.unwrap_or(line.len()) } else { line.len() };
+    let target = &line[space + 1..target_end];
+    head.version = version;
+    head.start = StartLine {
+        first: span(0, space),
+        second: span(space + 1, target_end),
+        third: version_at.filter(|_| version.is_some()).map_or_else(Span::default, |at| span(at + 1, line.len())),
+    };
+    let at = head.start.second.start;
+    if version.is_none() {
+        head.fault.get_or_insert((Fault::Version, at));
+    }
+    if space == 0 {
+        head.fault.get_or_insert((Fault::Method, 0));
+    }
+    if target.is_empty() || memchr::memchr2(b' ', b'\t', target).is_some() {
+        head.fault.get_or_insert((Fault::Target, at));
+    }
+}
+
+/// A request line whose method is none.
+fn odd_request_line(head: &mut Head, line: &[u8]) {
     let Some(space) = memchr(b' ', line) else {
         head.start.first = span(0, line.len());
         head.fault.get_or_insert((Fault::StartLine, 0));
         return;
     };
-    let mut start = StartLine { first: span(0, space), ..StartLine::default() };
     let version_at = memchr::memrchr(b' ', line).filter(|last| *last > space && version(&line[last + 1..]).is_some());
     let target_end = version_at.unwrap_or(line.len());
-    start.second = span(space + 1, target_end);
-    if let Some(last) = version_at {
-        start.third = span(last + 1, line.len());
-        head.version = version(&line[last + 1..]);
-    } else {
-        head.fault.get_or_insert((Fault::Version, start.second.start));
-    }
-    let target = &line[space + 1..target_end];
-    if space == 0 || !line[..space].iter().all(|byte| token(*byte)) {
-        head.fault.get_or_insert((Fault::Method, 0));
-    }
-    if target.is_empty() || target.iter().any(|byte| matches!(byte, b' ' | b'\t' | 0..=0x1f | 0x7f)) {
-        head.fault.get_or_insert((Fault::Target, start.second.start));
-    }
-    head.start = start;
+    head.start = StartLine {
+        first: span(0, space),
+        second: span(space + 1, target_end),
+        third: version_at.map_or_else(Span::default, |at| span(at + 1, line.len())),
+    };
+    head.version = version_at.and_then(|at| version(&line[at + 1..]));
+    head.fault.get_or_insert((Fault::Method, 0));
 }
 
 /// `HTTP-version SP status-code SP [reason-phrase]` (section 4).
@@ -146,13 +175,20 @@ pub fn version(text: &[u8]) -> Option<(u8, u8)> {
     }
 }
 
-/// Field lines from `at` up to the empty line or the end; returns the first fault.
-fn read_fields(raw: &[u8], mut at: usize, fields: &mut Vec<Field>) -> Option<(Fault, u32)> {
+/// Field lines from `at` up to the empty line or the end; returns the first fault. `ends` are the line feeds from
+/// there on, counted from `base`.
+fn read_fields(
+    raw: &[u8],
+    base: usize,
+    mut at: usize,
+    ends: &[usize],
+    fields: &mut Vec<Field>,
+) -> Option<(Fault, u32)> {
     let mut fault = None;
     let mut first = true;
-    while at < raw.len() {
-        let end = memchr(b'\n', &raw[at..]).map_or(raw.len(), |length| at + length);
-        let line = without_cr(&raw[at..end]);
+    // A head that was cut ends without a line feed.
+    for end in ends.iter().map(|end| base + end).chain([raw.len()]) {
+        let Some(line) = raw.get(at..end.min(raw.len())).map(without_cr) else { break };
         if line.is_empty() {
             break;
         }
@@ -171,28 +207,35 @@ fn read_fields(raw: &[u8], mut at: usize, fields: &mut Vec<Field>) -> Option<(Fa
 }
 
 fn field(at: usize, line: &[u8], fields: &mut Vec<Field>) -> Option<Fault> {
-    let Some(colon) = memchr(b':', line) else {
-        return Some(Fault::NoColon);
+    let name = line.iter().position(|byte| !token(*byte)).unwrap_or(line.len());
+    let (colon, fault) = match line.get(name) {
+        Some(b':') if name > 0 => (name, None),
+        Some(_) => match odd_name(line) {
+            Ok(odd) => odd,
+            Err(fault) => return Some(fault),
+        },
+        None => return Some(Fault::NoColon),
     };
-    let name_end = line[..colon].trim_ascii_end().len();
-    let value = &line[colon + 1..];
-    let lead = value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let trail = value[lead..].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let start = at + colon + 1 + lead;
-    fields.push(Field {
-        name: span(at, at + name_end),
-        value: span(start, at + line.len() - trail),
-        folded: false,
-    });
-    if name_end == 0 {
-        Some(Fault::FieldName)
-    } else if name_end < colon {
-        Some(Fault::SpaceBeforeColon)
-    } else if !line[..colon].iter().all(|byte| token(*byte)) {
-        Some(Fault::FieldName)
-    } else {
-        None
+    let name_end = if fault.is_none() { name } else { line[..colon].trim_ascii_end().len() };
+    let mut value = &line[colon + 1..];
+    let mut start = at + colon + 1;
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+        start += 1;
     }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    fields.push(Field { name: span(at, at + name_end), value: span(start, start + value.len()), folded: false });
+    fault
+}
+
+/// Where the colon is behind a name that is no token, and what is wrong with it; `Err`: there is no colon.
+fn odd_name(line: &[u8]) -> Result<(usize, Option<Fault>), Fault> {
+    let colon = memchr(b':', line).ok_or(Fault::NoColon)?;
+    let name = line[..colon].trim_ascii_end();
+    let token_before_space = !name.is_empty() && name.len() < colon && name.iter().all(|byte| token(*byte));
+    Ok((colon, Some(if token_before_space { Fault::SpaceBeforeColon } else { Fault::FieldName })))
 }
 
 /// `obs-fold` (section 5.2): the line belongs to the value before it, which is kept byte for byte.
@@ -207,27 +250,15 @@ fn fold(raw: &[u8], at: usize, line: &[u8], fields: &mut [Field], first: bool) -
     None
 }
 
-/// Whether there is no byte that a head must not hold. One pass that the compiler turns into vector code.
-fn clean(raw: &[u8]) -> bool {
-    let mut odd = 0_u32;
-    let (mut returns, mut feeds) = (0_u32, 0_u32);
+/// Whether control characters are where they belong: in line ends. One pass that the compiler turns into vector code.
+fn clean(raw: &[u8], ends: &[usize]) -> bool {
+    let mut controls = 0_usize;
     for block in raw.chunks(128) {
-        let (mut control, mut cr, mut lf) = (0_u8, 0_u8, 0_u8);
-        for byte in block {
-            control += u8::from((*byte < 0x20) | (*byte == 0x7f));
-            control -= u8::from((*byte == b'\r') | (*byte == b'\n') | (*byte == b'\t'));
-            cr += u8::from(*byte == b'\r');
-            lf += u8::from(*byte == b'\n');
-        }
-        odd += u32::from(control);
-        returns += u32::from(cr);
-        feeds += u32::from(lf);
+        let count: u8 = block.iter().map(|byte| u8::from((*byte < 0x20) | (*byte == 0x7f))).sum();
+        controls += usize::from(count);
     }
-    odd == 0 && returns <= feeds && (returns == 0 || every_return_ends_a_line(raw))
-}
-
-fn every_return_ends_a_line(raw: &[u8]) -> bool {
-    memchr::memchr_iter(b'\r', raw).all(|at| raw.get(at + 1).is_none_or(|next| *next == b'\n'))
+    let returns = ends.iter().filter(|end| end.checked_sub(1).and_then(|at| raw.get(at)) == Some(&b'\r')).count();
+    controls == ends.len() + returns
 }
 
 /// The first byte that a head must not hold (RFC 9110, section 5.5), and what it makes of the head.

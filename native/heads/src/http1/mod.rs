@@ -123,7 +123,7 @@ impl Parser {
 
     fn begin(&mut self) {
         self.state = State::Start;
-        self.lines = head::Lines::default();
+        self.lines.begin(false);
         self.cut = false;
         self.trailer_start = 0;
     }
@@ -264,7 +264,7 @@ impl Parser {
 
     fn finish_head(&mut self, time: u64) {
         self.message.head_end = time;
-        head::read(&mut self.message.head, self.kind);
+        head::read(&mut self.message.head, self.kind, &self.lines);
     }
 
     /// Copies what the limit allows into `raw`; `base` is where this section begins in it.
@@ -301,8 +301,7 @@ impl Parser {
             Step::More => (used, Event::More),
             Step::Last => {
                 self.trailer_start = self.message.head.raw.len();
-                self.lines = head::Lines::default();
-                self.lines.at_line_start();
+                self.lines.begin(true);
                 self.state = State::Trailers;
                 (used, Event::More)
             }
@@ -322,7 +321,7 @@ impl Parser {
         if end.is_none() {
             return (count, Event::More);
         }
-        head::read_trailers(&mut self.message.head, self.trailer_start);
+        head::read_trailers(&mut self.message.head, self.trailer_start, &self.lines);
         self.message.complete = true;
         let cut = self.cut;
         self.begin();

@@ -2,6 +2,7 @@
 
 use super::build::{connection, cooked, cooked_2, ethernet, Pcap, Tcp, ACK, CLIENT, SERVER};
 use super::read;
+use crate::replay::reader::Step;
 use crate::replay::Reader;
 
 const TEXT: &str = "GET /a HTTP/1.1\r\n\r\n";
@@ -17,7 +18,7 @@ fn request_6() -> Tcp {
 /// `(bytes, span)` of the only packet of a file, if it is TCP.
 fn payload(file: Vec<u8>) -> Option<(Vec<u8>, u32)> {
     let mut reader = Reader::of(file).expect("a capture file");
-    let super::super::reader::Step::Record(record) = reader.advance() else { panic!("no packet") };
+    let Step::Record(record) = reader.advance() else { panic!("no packet") };
     reader.packet(&record).map(|packet| (packet.bytes.to_vec(), packet.span))
 }
 
