@@ -44,7 +44,7 @@ struct flow {
 	__u32 head_size; /* bytes of the head under way so far */
 	__u8 state;
 	__u8 found;
-	__u8 synced;     /* `next` is valid */
+	__u8 synced; /* `next` is valid */
 	__u8 reserved;
 	char line[LINE_KEPT];
 };
@@ -74,19 +74,19 @@ enum process_flag {
 struct connection {
 	struct flow flows[2]; /* by direction: ingress, egress */
 	__u64 cookie;
-	__u64 start;          /* of the process, see struct event_process */
-	__u64 heads;          /* bit n: request n % 64 has the method HEAD */
+	__u64 start; /* of the process, see struct event_process */
+	__u64 heads; /* bit n: request n % 64 has the method HEAD */
 	__u32 tgid;
-	__u32 requests;       /* heads of requests seen; written by their direction only */
-	__u32 responses;      /* final responses begun; written by their direction only */
-	__u32 busy;           /* an ingress segment is being walked: another CPU may have the next one */
+	__u32 requests;  /* heads of requests seen; written by their direction only */
+	__u32 responses; /* final responses begun; written by their direction only */
+	__u32 busy;      /* an ingress segment is being walked: another CPU may have the next one */
 	__u8 kind;
 	__u8 flags;
 	__u8 process;
-	__u8 last;            /* direction of the last data */
-	__u8 turns;           /* looks at a joined connection that found no start line */
-	__u8 want_accept;     /* data came in that nothing has confirmed since */
-	__u8 connect;         /* the last request was a CONNECT */
+	__u8 last;        /* direction of the last data */
+	__u8 turns;       /* looks at a joined connection that found no start line */
+	__u8 want_accept; /* data came in that nothing has confirmed since */
+	__u8 connect;     /* the last request was a CONNECT */
 	char comm[16];
 };
 _Static_assert(sizeof(struct connection) <= 256, "socket storage stays small: one for each TCP connection");

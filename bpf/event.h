@@ -20,35 +20,36 @@ enum event_kind {
 
 /* event.flags */
 enum event_flag {
-	EVENT_EGRESS = 1 << 0,   /* the segment leaves the socket; otherwise it arrives */
-	EVENT_FIN = 1 << 1,      /* the segment ends its direction */
-	EVENT_RST = 1 << 2,      /* the segment resets the connection */
-	EVENT_LISTENER = 1 << 3, /* data that completed a handshake: cookie is 0, struct event_tuple precedes the bytes */
-	EVENT_JOINED = 1 << 4,   /* EVENT_CONNECTION: bytes had passed before the first look */
-	EVENT_CUT = 1 << 5,      /* bytes were left out because of a limit, not because they are a body */
-	EVENT_UNSURE = 1 << 6,   /* the kernel side did not know where it was in the stream, so it copied */
+	EVENT_EGRESS = 1 << 0, /* the segment leaves the socket; otherwise it arrives */
+	EVENT_FIN = 1 << 1,    /* the segment ends its direction */
+	EVENT_RST = 1 << 2,    /* the segment resets the connection */
+	EVENT_LISTENER =
+		1 << 3,        /* data that completed a handshake: cookie is 0, struct event_tuple precedes the bytes */
+	EVENT_JOINED = 1 << 4, /* EVENT_CONNECTION: bytes had passed before the first look */
+	EVENT_CUT = 1 << 5,    /* bytes were left out because of a limit, not because they are a body */
+	EVENT_UNSURE = 1 << 6, /* the kernel side did not know where it was in the stream, so it copied */
 };
 
 struct event {
-	__u64 cookie;   /* socket cookie, unique on a host until it reboots; tgid for EVENT_EXEC */
-	__u64 time;     /* CLOCK_MONOTONIC, nanoseconds */
-	__u32 number;   /* per CPU, counts every record attempted: a hole is a record refused */
-	__u32 seq;      /* TCP sequence number of the first byte that this record stands for */
-	__u32 rcv_nxt;  /* what the socket's TCP expects next: all before it is accepted */
-	__u32 snd_nxt;  /* what the socket's TCP will send next */
-	__u32 span;     /* payload bytes that this record stands for: `copied`, then skipped ones */
-	__u16 copied;   /* bytes that follow the header; 64 KiB is more than any chunk (EVENT_CHUNK) */
+	__u64 cookie;  /* socket cookie, unique on a host until it reboots; tgid for EVENT_EXEC */
+	__u64 time;    /* CLOCK_MONOTONIC, nanoseconds */
+	__u32 number;  /* per CPU, counts every record attempted: a hole is a record refused */
+	__u32 seq;     /* TCP sequence number of the first byte that this record stands for */
+	__u32 rcv_nxt; /* what the socket's TCP expects next: all before it is accepted */
+	__u32 snd_nxt; /* what the socket's TCP will send next */
+	__u32 span;    /* payload bytes that this record stands for: `copied`, then skipped ones */
+	__u16 copied;  /* bytes that follow the header; 64 KiB is more than any chunk (EVENT_CHUNK) */
 	__u16 cpu;
-	__u8 version;   /* EVENT_VERSION */
-	__u8 kind;      /* enum event_kind */
-	__u8 flags;     /* enum event_flag */
+	__u8 version; /* EVENT_VERSION */
+	__u8 kind;    /* enum event_kind */
+	__u8 flags;   /* enum event_flag */
 	__u8 reserved[5];
 };
 _Static_assert(sizeof(struct event) == 48, "struct event is read by offset in user space");
 
 /* Both ends as the socket has them, not as the packet does (they differ under NAT). */
 struct event_tuple {
-	__u8 local[16];     /* IPv6, or IPv4 mapped (::ffff:a.b.c.d); network byte order */
+	__u8 local[16]; /* IPv6, or IPv4 mapped (::ffff:a.b.c.d); network byte order */
 	__u8 remote[16];
 	__u16 local_port;
 	__u16 remote_port;
@@ -64,8 +65,8 @@ struct event_connection {
 _Static_assert(sizeof(struct event_connection) == 56, "struct event_connection is read by offset in user space");
 
 struct event_process {
-	__u64 start;  /* start_boottime of the thread group leader, nanoseconds: tells a reused pid apart */
-	__u32 tgid;   /* in the initial pid namespace */
+	__u64 start; /* start_boottime of the thread group leader, nanoseconds: tells a reused pid apart */
+	__u32 tgid;  /* in the initial pid namespace */
 	__u32 reserved;
 	char comm[16]; /* NUL padded */
 };

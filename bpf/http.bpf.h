@@ -11,9 +11,9 @@
 #define BYTES(c) (0x0101010101010101ULL * (__u8)(c))
 
 /* Eight characters as a little-endian word; letters in lower case, as `| BYTES(0x20)` makes them. */
-#define WORD(a, b, c, d, e, f, g, h)                                                                     \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |         \
-	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+#define WORD(a, b, c, d, e, f, g, h)                                                                                \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 | \
+	 (__u64)(g) << 48 | (__u64)(h) << 56)
 #define FIRST(n) (~0ULL >> (64 - 8 * (n)))
 
 static __always_inline __u64 word_at(const __u8 *at)
@@ -136,7 +136,7 @@ struct digits {
 };
 
 #define NUMBER_SPAN 32
-#define NUMBER_BAD 99
+#define NUMBER_BAD  99
 
 static long read_digit(__u32 index, struct digits *digits)
 {
@@ -199,9 +199,14 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 			read_length(number, line + 15, size - 15, flow);
 		return;
 	}
-	if (first != WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') || second != WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
+	if (first != WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') ||
+	    second != WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
 		return;
 
+	if (size < 25) { /* shorter than `transfer-encoding:chunked` */
+		flow->found |= FOUND_TROUBLE;
+		return;
+	}
 	/* `chunked` alone is what everybody sends; other codings are left to user space. */
 	__u32 at = 18;
 

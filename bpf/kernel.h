@@ -54,9 +54,19 @@ struct linux_binprm {
 #pragma clang attribute pop
 
 /* include/net/tcp_states.h */
-enum { TCP_CLOSE = 7, TCP_LISTEN = 10 };
+enum {
+	TCP_CLOSE = 7,
+	TCP_LISTEN = 10
+};
 
 /* include/uapi/linux/if_ether.h, netinet/in.h */
-enum { ETH_P_IP = 0x0800, ETH_P_IPV6 = 0x86dd, AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, IPPROTO_TCP = 6 };
+enum {
+	ETH_P_IP = 0x0800,
+	ETH_P_IPV6 = 0x86dd,
+	AF_INET = 2,
+	AF_INET6 = 10,
+	SOCK_STREAM = 1,
+	IPPROTO_TCP = 6
+};
 
 #endif

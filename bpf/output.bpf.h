@@ -33,28 +33,28 @@ struct number {
  */
 struct slot {
 	/* Where the holder of the slot is alone, no atomics are needed. Read by user space. */
-	__u64 seen;         /* records attempted */
+	__u64 seen; /* records attempted */
 	__u64 submitted;
 	__u64 refused_full; /* the ring was full */
 	__u64 refused_read; /* the payload could not be read */
 
 	__u64 time;
-	__u32 at;      /* offset of the segment's rest in the packet */
-	__u32 left;    /* bytes of the rest */
+	__u32 at;   /* offset of the segment's rest in the packet */
+	__u32 left; /* bytes of the rest */
 	__u32 seq;
 	__u32 rcv_nxt;
 	__u32 snd_nxt;
-	__u32 unsure;  /* bytes copied without knowing what they are */
-	__u8 flags;    /* enum event_flag of the records */
-	__u8 request;  /* requests go this way */
+	__u32 unsure; /* bytes copied without knowing what they are */
+	__u8 flags;   /* enum event_flag of the records */
+	__u8 request; /* requests go this way */
 	__u8 reserved[2];
 
 	/* The search through what was loaded. */
-	__u32 size;    /* bytes loaded */
-	__u32 pos;     /* the search goes on here */
-	__u32 line;    /* the current line begins here */
-	__u32 keep;    /* next byte to keep of an unfinished line */
-	__u32 end;     /* ... and where it ends */
+	__u32 size; /* bytes loaded */
+	__u32 pos;  /* the search goes on here */
+	__u32 line; /* the current line begins here */
+	__u32 keep; /* next byte to keep of an unfinished line */
+	__u32 end;  /* ... and where it ends */
 	struct number number;
 
 	struct event event;
@@ -65,7 +65,7 @@ struct slot {
 	};
 };
 _Static_assert(__builtin_offsetof(struct slot, bytes) - __builtin_offsetof(struct slot, event) == sizeof(struct event),
-	       "a record is the event and the bytes behind it");
+               "a record is the event and the bytes behind it");
 
 #define SLOTS 4
 
@@ -78,14 +78,14 @@ struct {
 
 /* Per CPU; counted by several contexts, so atomically, but only on paths that are not hot. */
 struct counters {
-	__u64 taken;           /* bit n: slot n is in use */
-	__u64 refused_busy;    /* all slots were in use */
-	__u64 duplicates;      /* retransmissions left out: TCP had those bytes */
-	__u64 own;             /* connections of masthead itself, left out */
-	__u64 http;            /* connections that turned out to be HTTP */
-	__u64 other;           /* ... something else, or not wanted */
-	__u64 contended;       /* segments of one direction on two CPUs at once */
-	__u64 no_storage;      /* sockets whose storage could not be had */
+	__u64 taken;        /* bit n: slot n is in use */
+	__u64 refused_busy; /* all slots were in use */
+	__u64 duplicates;   /* retransmissions left out: TCP had those bytes */
+	__u64 own;          /* connections of masthead itself, left out */
+	__u64 http;         /* connections that turned out to be HTTP */
+	__u64 other;        /* ... something else, or not wanted */
+	__u64 contended;    /* segments of one direction on two CPUs at once */
+	__u64 no_storage;   /* sockets whose storage could not be had */
 };
 
 struct {
@@ -111,21 +111,25 @@ static __always_inline struct counters *this_cpu(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
-#define COUNT(member)                                                  \
-	do {                                                           \
-		struct counters *counted = this_cpu();                 \
-		if (counted)                                           \
-			__sync_fetch_and_add(&counted->member, 1);     \
+#define COUNT(member)                                              \
+	do {                                                       \
+		struct counters *counted = this_cpu();             \
+		if (counted)                                       \
+			__sync_fetch_and_add(&counted->member, 1); \
 	} while (0)
 
 /* Payload into a slot; at most EVENT_CHUNK bytes, at least one. */
 static __always_inline bool read_payload(struct __sk_buff *skb, __u32 at, __u8 *to, __u32 size)
 {
-	/* The compiler knows more than the verifier does, and would leave the check out. */
-	barrier_var(size);
-	if (size == 0 || size > EVENT_CHUNK)
+	/* One comparison for both bounds: verifiers before 6.8 learn nothing from `size != 0`. */
+	__u64 last = (__u64)size - 1;
+
+	/* The compiler knows more than the verifier does, and would leave the check out, or do the sum before it. */
+	barrier_var(last);
+	if (last >= EVENT_CHUNK)
 		return false;
-	return !bpf_skb_load_bytes(skb, at, to, size);
+	barrier_var(last);
+	return !bpf_skb_load_bytes(skb, at, to, last + 1);
 }
 
 /* Takes a slot of this CPU; its number goes to `index`. */
@@ -171,14 +175,17 @@ static __always_inline void begin_event(struct slot *slot, __u32 index, __u64 co
 static __always_inline bool submit(struct slot *slot, __u32 size)
 {
 	__u64 flags = BPF_RB_NO_WAKEUP;
+	__u64 bytes = size;
 
 	slot->seen++;
 	/* Asking how full the ring is costs as much as a small copy: every eighth record will do. */
 	if (!(slot->seen & 7) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_bytes)
 		flags = BPF_RB_FORCE_WAKEUP;
-	if (size > EVENT_CHUNK)
-		size = EVENT_CHUNK;
-	if (bpf_ringbuf_output(&ring, &slot->event, sizeof(slot->event) + size, flags)) {
+	/* In 64 bits: of a 32-bit copy older verifiers don't know that it is what was compared. */
+	barrier_var(bytes);
+	if (bytes > EVENT_CHUNK)
+		bytes = EVENT_CHUNK;
+	if (bpf_ringbuf_output(&ring, &slot->event, sizeof(slot->event) + bytes, flags)) {
 		slot->refused_full++;
 		return false;
 	}

@@ -9,7 +9,10 @@
 #include "kernel.h"
 
 /* TCP flags, byte 13 of the header (RFC 9293, section 3.1). */
-enum { TCP_FIN = 0x01, TCP_RST = 0x04 };
+enum {
+	TCP_FIN = 0x01,
+	TCP_RST = 0x04
+};
 
 struct packet {
 	__u32 at;      /* offset of the payload */

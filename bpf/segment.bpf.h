@@ -16,9 +16,12 @@ const volatile __u32 wanted_role = 0;
 /* Looks at a joined connection, at turns of the conversation, before it is called something else. */
 #define JOINED_TURNS 16
 /* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
-#define WALK_STEPS 1024
+#define WALK_STEPS   1024
 
-enum { INGRESS = 0, EGRESS = 1 };
+enum {
+	INGRESS = 0,
+	EGRESS = 1
+};
 
 static __always_inline bool port_wanted(struct bpf_sock *sk)
 {
@@ -143,7 +146,7 @@ static __always_inline void on_listener(struct __sk_buff *skb, struct packet *pa
 
 /* Which way is it, and is it wanted at all? */
 static __always_inline bool decide(struct bpf_sock *sk, struct connection *connection, struct walk *walk,
-				   __u8 direction, bool turned)
+                                   __u8 direction, bool turned)
 {
 	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
 	bool joined = connection->flags & CONN_JOINED;
@@ -371,7 +374,7 @@ static __always_inline void on_segment(struct __sk_buff *skb, __u8 direction)
 		slot->snd_nxt = tcp->snd_nxt;
 		slot->unsure = 0;
 		slot->flags = (direction == EGRESS ? EVENT_EGRESS : 0) | (packet.flags & TCP_FIN ? EVENT_FIN : 0) |
-			      (packet.flags & TCP_RST ? EVENT_RST : 0);
+		              (packet.flags & TCP_RST ? EVENT_RST : 0);
 		if (!packet.payload && !ends)
 			send_accept(&walk);
 		else

@@ -91,4 +91,5 @@ int BPF_PROG(exec, struct task_struct *task, int old_pid, struct linux_binprm *b
 	return 0;
 }
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
+char LICENSE[] SEC("license")
+= "Dual BSD/GPL";

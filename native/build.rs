@@ -23,7 +23,9 @@ fn main() {
         .clang_args(arguments)
         .reference_obj(true)
         .build_and_generate(out.join("socket.skel.rs"))
-        .unwrap_or_else(|error| panic!("bpf/socket.bpf.c does not compile (clang, libelf-dev, zlib1g-dev installed?): {error:#}"));
+        .unwrap_or_else(|error| {
+            panic!("bpf/socket.bpf.c does not compile (clang, libelf-dev, zlib1g-dev installed?): {error:#}")
+        });
 
     fs::write(out.join("helpers.rs"), helper_names()).expect("OUT_DIR is writable");
     pyo3_build_config::add_extension_module_link_args();
@@ -31,11 +33,10 @@ fn main() {
 
 /// For the BPF target clang leaves out the multiarch directory, where `asm/types.h` is: name its own directories.
 fn system_includes(clang: &str) -> Vec<String> {
-    let answer = Command::new(clang)
-        .args(["-v", "-E", "-x", "c", "-"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{clang} can't be run: {error}; install it (Debian: apt-get install clang)"));
+    let answer =
+        Command::new(clang).args(["-v", "-E", "-x", "c", "-"]).stdin(Stdio::null()).output().unwrap_or_else(|error| {
+            panic!("{clang} can't be run: {error}; install it (Debian: apt-get install clang)")
+        });
     let text = String::from_utf8_lossy(&answer.stderr).into_owned();
     text.lines()
         .skip_while(|line| !line.starts_with("#include <...>"))

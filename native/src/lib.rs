@@ -18,5 +18,7 @@ mod _native {
     #[pymodule_export]
     use crate::python::parse::{parse, parse_spans};
     #[pymodule_export]
+    use crate::python::replay::Replay;
+    #[pymodule_export]
     use crate::python::rules::Rules;
 }

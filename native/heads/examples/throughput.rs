@@ -6,7 +6,8 @@ use heads::exchange::{Endpoints, Exchange, Log};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-const REQUEST: &[u8] = b"GET /v1/users/1234?fields=name,mail HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: curl/8.5.0\r\n\
+const REQUEST: &[u8] =
+    b"GET /v1/users/1234?fields=name,mail HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: curl/8.5.0\r\n\
     Accept: */*\r\nX-Tenant: acme\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sun, 22 Nov 2026 19:54:54 GMT\r\n\
     Content-Type: application/json\r\nContent-Length: 612\r\nConnection: keep-alive\r\n\r\n";

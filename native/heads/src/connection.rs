@@ -1,6 +1,6 @@
 //! Connections: two streams, two parsers, and the pairing between them.
 
-use crate::exchange::{Endpoints, Log, Process, Role};
+use crate::exchange::{Endpoints, Log, Process};
 use crate::ledger::Ledger;
 use crate::pairing::Pairing;
 use crate::record::Tuple;
@@ -10,6 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// One segment, or a part of one, as a source hands it over.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "four independent facts, each named where it is used")]
 pub struct Segment<'a> {
     /// It leaves the local end.
     pub egress: bool,
@@ -85,6 +86,7 @@ struct Early {
     bytes: Vec<u8>,
     span: u32,
     time: u64,
+    fin: bool,
     cut: bool,
 }
 
@@ -130,10 +132,8 @@ impl Connections {
             return;
         }
         let tuple = (endpoints.server, endpoints.client);
-        let mut connection = Box::new(Connection {
-            pairing: Pairing::new(endpoints, joined, self.limits),
-            ..Connection::default()
-        });
+        let mut connection =
+            Box::new(Connection { pairing: Pairing::new(endpoints, joined, self.limits), ..Connection::default() });
         self.ledger.connections += 1;
         let mut index = 0;
         while let Some(early) = self.early.get(index) {
@@ -143,7 +143,12 @@ impl Connections {
             }
             let early = self.early.remove(index);
             let part = Part { seq: early.seq, bytes: &early.bytes, span: early.span, time: early.time, cut: early.cut };
-            let mut direction = Direction { egress: false, pairing: &mut connection.pairing, ledger: &mut self.ledger, log };
+            let mut direction =
+                Direction { egress: false, pairing: &mut connection.pairing, ledger: &mut self.ledger, log };
+            connection.last_time = early.time;
+            if early.fin {
+                connection.inbound.fin(early.seq.wrapping_add(early.span), early.time);
+            }
             let outcome = connection.inbound.push(part, Some(early.seq), &mut direction);
             self.ledger.count(outcome);
         }
@@ -176,6 +181,7 @@ impl Connections {
             bytes: segment.bytes.to_vec(),
             span: segment.span,
             time: segment.time,
+            fin: segment.fin,
             cut: segment.cut,
         });
     }
@@ -251,32 +257,18 @@ impl Connection {
     fn segment(&mut self, segment: &Segment<'_>, ledger: &mut Ledger, log: &mut impl Log) -> Outcome {
         self.last_time = segment.time;
         // A response confirms what TCP had accepted before it: hand that out first.
-        let (other_in, other_out) = if segment.egress {
-            (segment.accepted_in, None)
-        } else {
-            (None, segment.accepted_out)
-        };
+        let (other_in, other_out) =
+            if segment.egress { (segment.accepted_in, None) } else { (None, segment.accepted_out) };
         self.accept(other_in, other_out, ledger, log);
-        let part = Part {
-            seq: segment.seq,
-            bytes: segment.bytes,
-            span: segment.span,
-            time: segment.time,
-            cut: segment.cut,
-        };
+        let part =
+            Part { seq: segment.seq, bytes: segment.bytes, span: segment.span, time: segment.time, cut: segment.cut };
         let accepted = if segment.egress { segment.accepted_out } else { segment.accepted_in };
         let stream = if segment.egress { &mut self.outbound } else { &mut self.inbound };
         let mut direction = Direction { egress: segment.egress, pairing: &mut self.pairing, ledger, log };
         if segment.fin {
             stream.fin(segment.seq.wrapping_add(segment.span), segment.time);
         }
-        let outcome = if segment.span > 0 {
-            stream.push(part, accepted, &mut direction)
-        } else {
-            stream.accept(accepted, &mut direction);
-            Outcome::Used
-        };
-        outcome
+        stream.push(part, accepted, &mut direction)
     }
 
     fn accept(&mut self, inbound: Option<u32>, outbound: Option<u32>, ledger: &mut Ledger, log: &mut impl Log) {
@@ -292,8 +284,8 @@ impl Connection {
 
     fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         // Requests first: what is held of a response belongs after them.
-        let server = self.pairing.endpoints.role != Some(Role::Client);
-        for egress in [!server, server] {
+        let leave = self.pairing.requests_leave().unwrap_or(false);
+        for egress in [leave, !leave] {
             let stream = if egress { &mut self.outbound } else { &mut self.inbound };
             stream.flush(&mut Direction { egress, pairing: &mut self.pairing, ledger, log });
         }
@@ -323,7 +315,7 @@ impl<L: Log> Reader for Direction<'_, L> {
     }
 
     fn overlap(&mut self) {
-        self.pairing.overlap();
+        self.pairing.overlap(self.egress);
     }
 
     fn end(&mut self, time: u64) {

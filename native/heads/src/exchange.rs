@@ -11,8 +11,7 @@ pub struct Span {
 
 impl Span {
     pub fn of(self, raw: &[u8]) -> &[u8] {
-        raw.get(self.start as usize..(self.start + self.len) as usize)
-            .unwrap_or_default()
+        raw.get(self.start as usize..(self.start + self.len) as usize).unwrap_or_default()
     }
 
     pub fn is_empty(self) -> bool {
@@ -159,11 +158,7 @@ impl Marks {
     }
 
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::NAMES
-            .iter()
-            .enumerate()
-            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
-            .map(|(_, name)| *name)
+        Self::NAMES.iter().enumerate().filter(move |(bit, _)| self.0 & (1 << bit) != 0).map(|(_, name)| *name)
     }
 }
 

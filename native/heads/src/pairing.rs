@@ -3,30 +3,43 @@
 use crate::connection::Limits;
 use crate::exchange::{Endpoints, Exchange, Log, Marks, Message, Role, StartLine};
 use crate::http1::framing::{self, Asked};
-use crate::http1::{head, methods, Event, Framing, Kind, Parser};
+use crate::http1::{head, methods, Event, Framing, Kind, Parser, STATUS_LINE};
 use crate::ledger::Ledger;
 use crate::stream::Place;
 use std::collections::VecDeque;
 
 /// Messages kept for their buffers.
 const SPARE: usize = 4;
-/// A start line begins with this in a response (RFC 9112, section 4).
-const RESPONSE: &[u8] = b"HTTP/";
+/// Interim responses kept of one exchange: nobody sends this many, and without a limit a server could fill memory.
+const INTERIM: usize = 64;
+
+/// The first bytes of a connection, while too few to tell a request from a response.
+#[derive(Debug)]
+struct Undecided {
+    egress: bool,
+    bytes: Vec<u8>,
+    at: Place,
+}
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
 pub struct Pairing {
     pub endpoints: Endpoints,
     limits: Limits,
+    /// Began before we did, and no request was seen since.
     joined: bool,
+    /// The first bytes that come need not be the start of a message.
+    unsure: bool,
     /// Whether requests leave the local end; unknown until the first start line.
     request_egress: Option<bool>,
-    /// The first bytes, while too few to tell a request from a response.
-    undecided: Vec<u8>,
+    undecided: Option<Undecided>,
     request: Parser,
     response: Parser,
     /// Exchanges under way, oldest first: only the last one's request may be incomplete, only the first one has a
     /// response.
     queue: VecDeque<Exchange>,
+    /// While responses were lost, a request was given up for a later one: the next response may be either's.
+    overtaken: bool,
     ordinal: u64,
     /// Direction of the last data.
     last_egress: Option<bool>,
@@ -60,11 +73,13 @@ impl Pairing {
             endpoints,
             limits,
             joined,
+            unsure: joined,
             request_egress: None,
-            undecided: Vec::new(),
+            undecided: None,
             request: Parser::new(Kind::Request, limits.max_head_bytes),
             response: Parser::new(Kind::Response, limits.max_head_bytes),
             queue: VecDeque::new(),
+            overtaken: false,
             ordinal: 0,
             last_egress: None,
             reset: false,
@@ -100,87 +115,109 @@ impl Pairing {
         self.reset = true;
     }
 
-    pub fn overlap(&mut self) {
-        self.pending[0].add(Marks::OVERLAP);
-        self.pending[1].add(Marks::OVERLAP);
+    pub fn overlap(&mut self, egress: bool) {
+        for (slot, leaves) in [(0, true), (1, false)] {
+            if self.request_egress.is_none_or(|request| (request == egress) == leaves) {
+                self.pending[slot].add(Marks::OVERLAP);
+            }
+        }
+    }
+
+    /// Whether requests leave the local end, where that is known.
+    pub fn requests_leave(&self) -> Option<bool> {
+        self.request_egress
     }
 
     pub fn data(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
-        let Some(kind) = self.kind_of(egress, bytes) else { return };
-        let turned = self.last_egress.replace(egress) != Some(egress);
-        self.resume(kind, bytes, turned, log, ledger);
-        if self.undecided.is_empty() {
-            self.read(kind, bytes, at, ledger, log);
-        } else {
-            let first = std::mem::take(&mut self.undecided);
-            let start = Place { seq: at.seq.wrapping_sub(u32::try_from(first.len()).unwrap_or_default()), ..at };
-            self.read(kind, &first, start, ledger, log);
-            self.read(kind, bytes, at, ledger, log);
-        }
-    }
-
-    /// Request or response? The first start line of the connection tells.
-    fn kind_of(&mut self, egress: bool, bytes: &[u8]) -> Option<Kind> {
-        if self.request_egress.is_none() {
-            let mut start = self.undecided.clone();
-            start.extend_from_slice(&bytes[..bytes.len().min(RESPONSE.len())]);
-            if start.len() < RESPONSE.len() && RESPONSE.starts_with(&start) {
-                self.undecided = start;
-                return None;
-            }
-            let leaves = if start.starts_with(RESPONSE) { !egress } else { egress };
-            self.request_egress = Some(leaves);
-            if leaves {
-                std::mem::swap(&mut self.endpoints.client, &mut self.endpoints.server);
-            }
-            if self.limits.socket {
-                self.endpoints.role = Some(if leaves { Role::Client } else { Role::Server });
-            }
-        }
-        Some(if self.request_egress == Some(egress) { Kind::Request } else { Kind::Response })
-    }
-
-    /// After a loss, reading starts again where the other side had spoken and a start line follows.
-    fn resume(&mut self, kind: Kind, bytes: &[u8], turned: bool, log: &mut impl Log, ledger: &mut Ledger) {
-        let lost = match kind {
-            Kind::Request => self.request.lost(),
-            Kind::Response => self.response.lost(),
-        };
-        if !lost || !turned {
+        if self.request_egress.is_none() && !self.decide(egress, bytes, at) {
             return;
         }
-        match kind {
-            Kind::Request if begins_request(bytes) => {
-                // What still waits was overtaken: its response can't be told from the next one's.
-                if self.response.lost() || !self.response.idle() {
-                    self.give_up_waiting(log, ledger);
-                }
-                self.request.restart(kind);
-            }
-            Kind::Response if begins_response(bytes) => self.response.restart(kind),
-            _ => {}
+        if let Some(first) = self.undecided.take() {
+            self.take(first.egress, &first.bytes, first.at, ledger, log);
         }
+        self.take(egress, bytes, at, ledger, log);
+    }
+
+    /// The first start line of the connection tells who sends requests; false while it is not known.
+    fn decide(&mut self, egress: bool, bytes: &[u8], at: Place) -> bool {
+        if self.unsure && !begins_request(bytes) && !begins_response(bytes) {
+            return false;
+        }
+        let leaves = match &mut self.undecided {
+            // So little, and the other end speaks: a method's first letter more likely than half a response.
+            Some(first) if first.egress != egress => first.egress,
+            first => {
+                let start = first.get_or_insert_with(|| Undecided { egress, bytes: Vec::new(), at });
+                let known = start.bytes.len();
+                start.bytes.extend_from_slice(&bytes[..bytes.len().min(STATUS_LINE.len())]);
+                if start.bytes.len() < STATUS_LINE.len() && STATUS_LINE.starts_with(&start.bytes) {
+                    return false;
+                }
+                let responds = start.bytes.starts_with(STATUS_LINE);
+                start.bytes.truncate(known);
+                egress != responds
+            }
+        };
+        self.request_egress = Some(leaves);
+        if self.unsure {
+            // The other direction may be in the middle of a message.
+            let other = if leaves == egress { &mut self.response } else { &mut self.request };
+            other.lose();
+        }
+        if leaves {
+            std::mem::swap(&mut self.endpoints.client, &mut self.endpoints.server);
+        }
+        if self.limits.socket {
+            self.endpoints.role = Some(if leaves { Role::Client } else { Role::Server });
+        }
+        true
+    }
+
+    fn take(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        let turned = self.last_egress.replace(egress) != Some(egress);
+        let kind = if self.request_egress == Some(egress) { Kind::Request } else { Kind::Response };
+        if self.parser(kind).lost() && !(turned && self.resume(kind, bytes)) {
+            if kind == Kind::Response {
+                // What waits has its response going by unread.
+                self.overtaken = false;
+                self.give_up_waiting(ledger, log);
+            }
+            return;
+        }
+        self.read(kind, bytes, at, ledger, log);
+    }
+
+    fn parser(&mut self, kind: Kind) -> &mut Parser {
+        match kind {
+            Kind::Request => &mut self.request,
+            Kind::Response => &mut self.response,
+        }
+    }
+
+    /// After a loss, reading starts again where the other side had spoken, a start line follows, and there is no doubt
+    /// which response belongs to which request.
+    fn resume(&mut self, kind: Kind, bytes: &[u8]) -> bool {
+        let clear = match kind {
+            Kind::Request => self.queue.is_empty() && begins_request(bytes),
+            Kind::Response => self.queue.len() <= 1 && !self.overtaken && begins_response(bytes),
+        };
+        if clear {
+            self.parser(kind).restart(kind);
+        }
+        clear
     }
 
     fn read(&mut self, kind: Kind, mut bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
         let mut seq = at.seq;
-        if kind == Kind::Response && self.response.idle() && !could_be_response(bytes) {
-            self.garbage(ledger);
-        }
         while !bytes.is_empty() {
-            let parser = match kind {
-                Kind::Request => &mut self.request,
-                Kind::Response => &mut self.response,
-            };
-            let (used, event) = parser.feed(bytes, at.time, seq);
+            let (used, event) = self.parser(kind).feed(bytes, at.time, seq);
             bytes = bytes.get(used..).unwrap_or_default();
             seq = seq.wrapping_add(u32::try_from(used).unwrap_or_default());
             self.on(kind, event, ledger, log);
-            if event == Event::Lost {
+            if self.parser(kind).lost() {
                 break;
             }
         }
-        // A head without a body completes only when it is looked at again.
     }
 
     fn on(&mut self, kind: Kind, event: Event, ledger: &mut Ledger, log: &mut impl Log) {
@@ -192,6 +229,7 @@ impl Pairing {
             (Kind::Response, Event::End) => self.response_end(ledger, log),
             (Kind::Request, Event::Lost) => self.request_lost(ledger, log),
             (Kind::Response, Event::Lost) => self.response_lost(ledger, log),
+            (_, Event::Stray) => self.stray(ledger, log),
         }
     }
 
@@ -203,11 +241,15 @@ impl Pairing {
             self.leave_out();
             return;
         }
+        let tunnel = Asked::of(&self.request.message.head).connect;
         self.enqueue(ledger, log);
         match self.request.proceed(framing) {
             Event::End => self.request_end(ledger, log),
             Event::Lost => ledger.lost += 1,
             _ => {}
+        }
+        if tunnel && self.request.idle() {
+            self.request.wait();
         }
     }
 
@@ -223,8 +265,16 @@ impl Pairing {
             self.leave_out();
             return;
         }
-        if self.response.lost() || self.queue.len() >= self.limits.waiting {
-            self.give_up_waiting(log, ledger);
+        self.joined = false;
+        if self.queue.len() >= self.limits.waiting && !self.response.lost() {
+            // The responses to those given up will come, and can't be told from the others.
+            ledger.lost += 1;
+            self.response_partial();
+            self.response.lose();
+        }
+        if self.response.lost() {
+            self.overtaken |= !self.queue.is_empty();
+            self.give_up_waiting(ledger, log);
         }
         let mut exchange = self.fresh();
         exchange.request_seq = self.request.first_seq;
@@ -232,21 +282,27 @@ impl Pairing {
         if self.request.cut {
             exchange.marks.add(Marks::CUT);
         }
-        exchange.request = Some(Self::take(&mut self.spare, &mut self.request));
+        exchange.request = Some(Self::message(&mut self.spare, &mut self.request));
         self.queue.push_back(exchange);
     }
 
     fn request_end(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
-        let marks = std::mem::take(&mut self.pending[0]);
-        if let Some(exchange) = self.queue.back_mut() {
-            exchange.marks.add(marks);
-            if let Some(request) = exchange.request.as_mut() {
-                absorb(request, &mut self.request.message, true);
-            }
+        let mut marks = std::mem::take(&mut self.pending[0]);
+        if std::mem::take(&mut self.request.cut) {
+            marks.add(Marks::CUT);
         }
-        let answered = self.queue.len() == 1
-            && self.queue.front().and_then(|first| first.response.as_ref()).is_some_and(|response| response.complete);
-        if answered {
+        if let Some((row, request)) = open_request(&mut self.queue) {
+            row.add(marks);
+            absorb(request, &mut self.request.message, true);
+        }
+        clear(&mut self.request.message);
+        self.emit_answered(ledger, log);
+    }
+
+    /// Logs the exchange whose response was complete before its request.
+    fn emit_answered(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        let response = self.queue.front().and_then(|first| first.response.as_ref());
+        if self.queue.len() == 1 && response.is_some_and(|response| response.complete) {
             self.emit_front(ledger, log);
         }
     }
@@ -257,45 +313,38 @@ impl Pairing {
             self.enqueue(ledger, log);
         } else {
             self.request_partial();
+            self.emit_answered(ledger, log);
         }
     }
 
     /// Counts what was read of the last request's body.
     fn request_partial(&mut self) {
-        let open = self.queue.back_mut().and_then(|last| last.request.as_mut()).filter(|request| !request.complete);
-        if let Some(request) = open {
+        if let Some((_, request)) = open_request(&mut self.queue) {
             absorb(request, &mut self.request.message, false);
         }
+        clear(&mut self.request.message);
     }
 
     // ---- responses
 
     fn response_head(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         self.confirmed |= self.response.message.head.version.is_some();
-        if self.queue.front().is_some_and(|first| first.response.is_some()) {
-            self.emit_front(ledger, log);
-        }
-        if self.queue.is_empty() && self.request.in_head() {
-            // Answered before the request's head was complete (408, 431): what came of it belongs to this response.
-            if self.request.close(self.response.message.first_byte) == Event::Lost {
-                self.enqueue(ledger, log);
-            }
-        }
-        if self.queue.is_empty() {
-            let mut exchange = self.fresh();
-            if self.joined || self.request.lost() {
-                exchange.marks.add(if self.request.lost() { Marks::GAP } else { Marks::JOINED });
-            }
-            self.queue.push_back(exchange);
+        self.answer(ledger, log);
+        if self.response.opaque() {
+            return;
         }
         let Some(front) = self.queue.front_mut() else { return };
         let asked = front.request.as_ref().map(|request| Asked::of(&request.head)).unwrap_or_default();
         let framing = framing::decide(&mut self.response.message.head, Kind::Response, asked);
         front.marks.add(std::mem::take(&mut self.pending[1]));
         let status = self.response.message.head.status;
-        let message = Self::take(&mut self.spare, &mut self.response);
+        let message = Self::message(&mut self.spare, &mut self.response);
         if matches!(status, Some(100 | 102..=199)) {
-            front.interim.push(Message { complete: true, ..message });
+            if front.interim.len() < INTERIM {
+                front.interim.push(Message { complete: true, ..message });
+            } else {
+                front.marks.add(Marks::CUT);
+            }
             self.response.proceed(Framing::None);
             return;
         }
@@ -307,21 +356,59 @@ impl Pairing {
         }
     }
 
+    /// Makes the front of the queue the exchange that the next response belongs to.
+    fn answer(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        if self.queue.front().is_some_and(|first| first.response.is_some()) {
+            self.emit_front(ledger, log);
+        }
+        if self.queue.is_empty() && self.request.in_head() {
+            // Answered before the request's head was complete (408, 431): what came of it belongs to this response.
+            if self.request.close(self.response.message.first_byte) == Event::Lost {
+                self.enqueue(ledger, log);
+            }
+            if self.response.opaque() {
+                return;
+            }
+        }
+        if self.queue.is_empty() {
+            let mut exchange = self.fresh();
+            if self.joined {
+                exchange.marks.add(Marks::JOINED);
+            } else if self.request.lost() {
+                exchange.marks.add(Marks::GAP);
+            }
+            self.queue.push_back(exchange);
+        }
+    }
+
     fn response_end(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         let tunnel = self.response.opaque();
-        let marks = std::mem::take(&mut self.pending[1]);
-        let Some(front) = self.queue.front_mut() else { return };
-        front.marks.add(marks);
-        if let Some(response) = front.response.as_mut() {
-            absorb(response, &mut self.response.message, true);
+        let mut marks = std::mem::take(&mut self.pending[1]);
+        if std::mem::take(&mut self.response.cut) {
+            marks.add(Marks::CUT);
         }
+        let front = self.queue.front_mut().filter(|front| front.response.as_ref().is_some_and(|it| !it.complete));
+        if let Some(front) = front {
+            front.marks.add(marks);
+            if let Some(response) = front.response.as_mut() {
+                absorb(response, &mut self.response.message, true);
+            }
+        }
+        clear(&mut self.response.message);
+        let Some(front) = self.queue.front() else { return };
         if tunnel {
             self.request_partial();
             self.request.make_opaque();
             while !self.queue.is_empty() {
                 self.emit_front(ledger, log);
             }
-        } else if front.request.as_ref().is_none_or(|request| request.complete) || self.request.lost() {
+            return;
+        }
+        if self.request.waiting() && self.queue.len() == 1 {
+            // The tunnel was refused.
+            self.request.restart(Kind::Request);
+        }
+        if front.request.as_ref().is_none_or(|request| request.complete) || self.request.lost() {
             self.emit_front(ledger, log);
         }
     }
@@ -329,43 +416,55 @@ impl Pairing {
     fn response_lost(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         ledger.lost += 1;
         self.response_partial();
-        self.give_up_waiting(log, ledger);
+        self.give_up_waiting(ledger, log);
     }
 
     /// Gives what was read of a response to its exchange.
     fn response_partial(&mut self) {
-        let marks = std::mem::take(&mut self.pending[1]);
-        let Some(front) = self.queue.front_mut() else { return };
-        front.marks.add(marks);
-        if let Some(response) = front.response.as_mut() {
-            absorb(response, &mut self.response.message, false);
-        } else if self.response.message.head_bytes > 0 {
-            if self.response.cut {
-                front.marks.add(Marks::CUT);
-            }
-            front.response = Some(Self::take(&mut self.spare, &mut self.response));
+        let mut marks = std::mem::take(&mut self.pending[1]);
+        if std::mem::take(&mut self.response.cut) {
+            marks.add(Marks::CUT);
         }
+        if let Some(front) = self.queue.front_mut() {
+            front.marks.add(marks);
+            match front.response.as_mut() {
+                Some(response) if response.complete => {}
+                Some(response) => absorb(response, &mut self.response.message, false),
+                None if self.response.message.head_bytes > 0 => {
+                    front.response = Some(Self::message(&mut self.spare, &mut self.response));
+                }
+                None => {}
+            }
+        }
+        clear(&mut self.response.message);
     }
 
-    /// Bytes where a response should begin are none.
-    fn garbage(&mut self, ledger: &mut Ledger) {
+    /// Bytes where a response should begin are none: those of an HTTP/0.9 server, or more than was announced.
+    fn stray(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         ledger.lost += 1;
-        self.response.lose();
-        if let Some(front) = self.queue.front_mut() {
-            front.marks.add(Marks::MALFORMED);
+        let time = self.response.message.first_byte;
+        clear(&mut self.response.message);
+        if self.queue.is_empty() && self.request.in_head() && self.request.close(time) == Event::Lost {
+            self.enqueue(ledger, log);
         }
+        if let Some(front) = self.queue.front_mut().filter(|front| front.response.is_none()) {
+            front.marks.add(Marks::MALFORMED);
+            self.emit_front(ledger, log);
+        }
+        self.give_up_waiting(ledger, log);
     }
 
     // ---- what is missing
 
     pub fn skipped(&mut self, egress: bool, count: u32, cut: bool, at: Place, ledger: &mut Ledger, log: &mut impl Log) {
-        self.last_egress = Some(egress);
-        let Some(leaves) = self.request_egress else { return };
-        let (kind, parser) = if leaves == egress {
-            (Kind::Request, &mut self.request)
-        } else {
-            (Kind::Response, &mut self.response)
+        let Some(leaves) = self.request_egress else {
+            self.unsure = true;
+            self.undecided = None;
+            return;
         };
+        self.last_egress = Some(egress);
+        let (kind, parser) =
+            if leaves == egress { (Kind::Request, &mut self.request) } else { (Kind::Response, &mut self.response) };
         let was_lost = parser.lost();
         let event = parser.skip(u64::from(count), cut, at.time);
         if event == Event::Lost && was_lost {
@@ -384,7 +483,9 @@ impl Pairing {
         }
         ledger.gaps += 1;
         ledger.gap_bytes += u64::from(count);
-        let Some(leaves) = self.request_egress else { return };
+        let Some(leaves) = self.request_egress else {
+            return self.skipped(egress, count, false, at, ledger, log);
+        };
         self.mark(if leaves == egress { Kind::Request } else { Kind::Response }, Marks::GAP);
         self.skipped(egress, count, false, at, ledger, log);
     }
@@ -402,7 +503,10 @@ impl Pairing {
     }
 
     /// No response can be told apart any more: what waits is logged as it stands.
-    fn give_up_waiting(&mut self, log: &mut impl Log, ledger: &mut Ledger) {
+    fn give_up_waiting(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        if self.request.waiting() {
+            self.request.lose();
+        }
         while let Some(front) = self.queue.front_mut() {
             if self.response.lost() && front.response.is_none() {
                 front.marks.add(Marks::GAP);
@@ -413,11 +517,8 @@ impl Pairing {
 
     pub fn end(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         let Some(leaves) = self.request_egress else { return };
-        let (kind, parser) = if leaves == egress {
-            (Kind::Request, &mut self.request)
-        } else {
-            (Kind::Response, &mut self.response)
-        };
+        let (kind, parser) =
+            if leaves == egress { (Kind::Request, &mut self.request) } else { (Kind::Response, &mut self.response) };
         let event = parser.close(time);
         match (kind, event) {
             // Its response may still come (half-close).
@@ -426,11 +527,12 @@ impl Pairing {
                     self.enqueue(ledger, log);
                 } else {
                     self.request_partial();
+                    self.emit_answered(ledger, log);
                 }
             }
             (Kind::Response, Event::Lost) => {
                 self.response_partial();
-                self.give_up_waiting(log, ledger);
+                self.give_up_waiting(ledger, log);
             }
             (kind, event) => self.on(kind, event, ledger, log),
         }
@@ -444,10 +546,7 @@ impl Pairing {
         self.request_partial();
         if self.response.in_head() {
             self.response.close(time);
-            if self.queue.is_empty() {
-                let exchange = self.fresh();
-                self.queue.push_back(exchange);
-            }
+            self.answer(ledger, log);
         }
         self.response_partial();
         while !self.queue.is_empty() {
@@ -463,7 +562,7 @@ impl Pairing {
         Exchange { ordinal, ..Exchange::default() }
     }
 
-    fn take(spare: &mut Vec<Message>, parser: &mut Parser) -> Message {
+    fn message(spare: &mut Vec<Message>, parser: &mut Parser) -> Message {
         std::mem::replace(&mut parser.message, spare.pop().unwrap_or_default())
     }
 
@@ -505,6 +604,13 @@ impl Pairing {
             marks.add(Marks::PROCESS_UNKNOWN);
         }
     }
+}
+
+/// The request that is being read, when its head is in the queue.
+fn open_request(queue: &mut VecDeque<Exchange>) -> Option<(&mut Marks, &mut Message)> {
+    let last = queue.back_mut()?;
+    let request = last.request.as_mut().filter(|request| !request.complete)?;
+    Some((&mut last.marks, request))
 }
 
 /// Adds the body's count, time and trailers to a message whose head was moved away before.
@@ -561,12 +667,6 @@ fn is_http(message: &Message) -> bool {
     head.version.is_some() || (targeted && methods::is_registered(head.start.first.of(&head.raw)))
 }
 
-fn could_be_response(bytes: &[u8]) -> bool {
-    let text = bytes.trim_ascii_start();
-    let count = text.len().min(RESPONSE.len());
-    text[..count] == RESPONSE[..count]
-}
-
 fn begins_response(bytes: &[u8]) -> bool {
     bytes.get(..8).and_then(head::version).is_some()
 }
@@ -578,4 +678,3 @@ fn begins_request(bytes: &[u8]) -> bool {
     let Some(at) = line.len().checked_sub(8) else { return false };
     head::version(&line[at..]).is_some() && line.first().is_some_and(|byte| head::token(*byte))
 }
-

@@ -19,13 +19,31 @@ const CUT: u8 = 1 << 5;
 /// One record. Byte slices point into the ring.
 #[derive(Debug)]
 pub enum Record<'a> {
-    Segment { cookie: u64, segment: Segment<'a> },
+    Segment {
+        cookie: u64,
+        segment: Segment<'a>,
+    },
     /// Data that completed a handshake; the connection is found by its ends.
-    Early { tuple: Tuple, segment: Segment<'a> },
-    Connection { endpoints: Endpoints, joined: bool },
-    Process { cookie: u64, process: Process },
-    Close { cookie: u64, segment: Segment<'a> },
-    Exec { tgid: u32, path: &'a [u8] },
+    Early {
+        tuple: Tuple,
+        segment: Segment<'a>,
+    },
+    Connection {
+        endpoints: Endpoints,
+        joined: bool,
+    },
+    Process {
+        cookie: u64,
+        process: Process,
+    },
+    Close {
+        cookie: u64,
+        segment: Segment<'a>,
+    },
+    Exec {
+        tgid: u32,
+        path: &'a [u8],
+    },
 }
 
 /// `(local, remote)` address and port.
@@ -130,8 +148,5 @@ fn u32_at(raw: &[u8], at: usize) -> Option<u32> {
 }
 
 fn take_u64(raw: &[u8], at: usize) -> Result<u64, Unreadable> {
-    raw.get(at..at + 8)
-        .and_then(|bytes| bytes.try_into().ok())
-        .map(u64::from_ne_bytes)
-        .ok_or(Unreadable)
+    raw.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes).ok_or(Unreadable)
 }

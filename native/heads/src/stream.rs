@@ -3,7 +3,7 @@
 //! Only what TCP accepted counts (RFC 9293, section 3.10.7.4). The kernel side sees segments before TCP's own checks,
 //! so a segment is held until the socket's `rcv_nxt` has passed it; in a capture file the other side's
 //! acknowledgements say the same. Where two segments cover the same bytes and differ, the rules are Linux's
-//! (`tcp_data_queue`, `tcp_data_queue_ofo` in net/ipv4/tcp_input.c): a segment that TCP expected now beats one that
+//! (`tcp_data_queue`, `tcp_data_queue_ofo` in `net/ipv4/tcp_input.c`): a segment that TCP expected now beats one that
 //! waited out of order; between two that wait, the one that begins earlier wins, unless the other covers it whole.
 
 /// What comes out, in order.
@@ -30,6 +30,8 @@ pub struct Place {
 const WINDOW: u32 = 1 << 30;
 /// Bytes held for one direction before the oldest come out without acceptance: bounds memory where nobody acknowledges.
 const HELD: usize = 1 << 20;
+/// Bytes that may lie in the buffer before those that came out are taken from it, and that an idle buffer may keep.
+const SLACK: usize = 16 << 10;
 /// Pieces held, likewise: many tiny segments.
 const PIECES: usize = 4096;
 
@@ -44,6 +46,8 @@ struct Piece {
     cut: bool,
     /// It waits out of order: TCP expected an earlier byte when it came.
     early: bool,
+    /// Where its segment began and ended, whatever others took of it since: that decides whose bytes count.
+    whole: (u32, u32),
 }
 
 impl Piece {
@@ -91,8 +95,12 @@ pub struct Stream {
     accepted: Option<u32>,
     pieces: Vec<Piece>,
     held: Vec<u8>,
+    /// Length of `held` at which it is next looked through for bytes that came out.
+    compact_at: usize,
     fin: Option<(u32, u64)>,
     ended: bool,
+    /// Time of the last segment.
+    time: u64,
 }
 
 /// Signed distance from `from` to `to` in sequence space.
@@ -103,9 +111,19 @@ fn distance(from: u32, to: u32) -> i32 {
 impl Stream {
     /// Takes a segment; `accepted` is what TCP expects next in this direction, where that is known.
     pub fn push(&mut self, mut part: Part<'_>, accepted: Option<u32>, reader: &mut impl Reader) -> Outcome {
+        if part.span > WINDOW {
+            return Outcome::OutsideWindow;
+        }
+        self.time = part.time;
+        if part.span == 0 {
+            self.accept(accepted, reader);
+            return Outcome::Used;
+        }
         // The first segment we see may be out of order: begin where TCP is.
         let begin = accepted.filter(|to| distance(*to, part.seq) >= 0).unwrap_or(part.seq);
-        let next = *self.next.get_or_insert(begin);
+        self.next.get_or_insert(begin);
+        self.release_run(accepted, reader);
+        let next = self.next.unwrap_or(begin);
         let ahead = distance(next, part.seq);
         if ahead < 0 {
             let old = ahead.unsigned_abs();
@@ -116,39 +134,31 @@ impl Stream {
             part.seq = next;
             part.bytes = part.bytes.get(old as usize..).unwrap_or_default();
             part.span -= old;
-        } else if ahead.unsigned_abs() > WINDOW {
+        } else if ahead.unsigned_abs() + part.span > WINDOW {
             return Outcome::OutsideWindow;
         }
+        part.bytes = part.bytes.get(..part.span as usize).unwrap_or(part.bytes);
         let end = part.seq.wrapping_add(part.span);
         if self.pieces.is_empty() && part.seq == next && accepted.is_some_and(|to| distance(end, to) >= 0) {
-            self.note(accepted);
             self.next = Some(end);
             deliver(part.bytes, part.span, part.cut, Place { time: part.time, seq: part.seq }, reader);
             self.finish_if_due(reader);
             return Outcome::Used;
         }
         let expected = accepted.or(self.accepted).unwrap_or(next);
-        let piece = Piece {
-            seq: part.seq,
-            span: part.span,
-            start: self.held.len(),
-            copied: u32::try_from(part.bytes.len()).unwrap_or(part.span),
-            time: part.time,
-            cut: part.cut,
-            early: distance(expected, part.seq) > 0,
-        };
-        self.held.extend_from_slice(part.bytes);
-        self.insert(piece, reader);
+        self.hold(&part, distance(expected, part.seq) > 0, reader);
         self.accept(accepted, reader);
-        if self.held.len() > HELD || self.pieces.len() > PIECES {
-            self.release_oldest(reader);
-        }
+        self.bound(reader);
         Outcome::Used
     }
 
     /// The direction ends at `seq` (a FIN there): to be told before the segment's bytes, since `accepted` counts it.
+    /// TCP has not judged it yet, so one that lies outside the window is let go, and a later one counts.
     pub fn fin(&mut self, seq: u32, time: u64) {
-        self.fin.get_or_insert((seq, time));
+        let ahead = self.next.map_or(0, |next| distance(next, seq));
+        if !self.ended && ahead >= 0 && ahead.unsigned_abs() <= WINDOW {
+            self.fin = Some((seq, time));
+        }
     }
 
     /// TCP has accepted everything before `accepted`.
@@ -178,6 +188,8 @@ impl Stream {
             if self.accepted.is_none_or(|before| distance(before, to) > 0) {
                 self.accepted = Some(to);
             }
+            // TCP went on behind it, so it was none of this connection's.
+            self.fin.take_if(|(seq, _)| !self.ended && distance(*seq, to) > 1);
         }
     }
 
@@ -190,19 +202,35 @@ impl Stream {
         }
     }
 
+    /// Hands out what TCP had accepted before the next segment came, as far as nothing is missing: no later copy of
+    /// these bytes counts.
+    fn release_run(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
+        self.note(accepted);
+        let (Some(to), Some(next)) = (accepted, self.next) else { return };
+        let mut end = next;
+        for piece in &self.pieces {
+            if piece.seq != end || distance(end, to) <= 0 {
+                break;
+            }
+            end = piece.end();
+        }
+        let end = if distance(end, to) < 0 { to } else { end };
+        if distance(next, end) > 0 {
+            self.release(end, reader);
+        }
+    }
+
     /// Hands out everything before `to`.
     fn release(&mut self, to: u32, reader: &mut impl Reader) {
         let Some(mut next) = self.next else { return };
-        // The FIN takes a sequence number but no byte.
-        let to = match self.fin {
-            Some((seq, _)) if distance(seq, to) > 0 => seq,
-            _ => to,
-        };
+        // The FIN takes a sequence number but no byte, and nothing follows it.
+        let fin = self.fin.map(|(seq, _)| seq).filter(|seq| distance(next, *seq) >= 0 && distance(*seq, to) > 0);
+        let to = fin.unwrap_or(to);
         let mut used = 0;
         while distance(next, to) > 0 {
             let Some(piece) = self.pieces.get_mut(used) else {
-                // Nothing held: wait, unless bytes went by that never reached us.
-                reader.gap(distance(next, to).unsigned_abs(), Place { time: 0, seq: next });
+                // TCP accepted bytes that never reached us.
+                reader.gap(distance(next, to).unsigned_abs(), Place { time: self.time, seq: next });
                 next = to;
                 break;
             };
@@ -225,9 +253,10 @@ impl Stream {
             }
         }
         self.next = Some(next);
-        self.pieces.drain(..used);
+        self.pieces.drain(..if fin.is_some() { self.pieces.len() } else { used });
         if self.pieces.is_empty() {
             self.held.clear();
+            self.held.shrink_to(SLACK);
         }
     }
 
@@ -241,19 +270,57 @@ impl Stream {
             }
             to = piece.end();
         }
+        let before = self.pieces.len();
         self.release(to, reader);
-        self.compact();
+        if self.pieces.len() == before {
+            // Behind a FIN: no byte of this direction.
+            self.pieces.clear();
+            self.held.clear();
+        }
+    }
+
+    /// Keeps what is held within its limits.
+    fn bound(&mut self, reader: &mut impl Reader) {
+        if self.held.len() > self.compact_at.max(SLACK) {
+            self.compact();
+            // Twice what is left: looking through it again costs no more than what comes until then.
+            self.compact_at = self.held.len() * 2;
+        }
+        if self.pieces.len() > PIECES || (self.held.len() > HELD && self.live() > HELD) {
+            self.release_oldest(reader);
+        }
+    }
+
+    /// Bytes that are held and have not come out.
+    fn live(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.copied as usize).sum()
     }
 
     /// Moves the bytes that are still held to the front.
     fn compact(&mut self) {
-        let mut fresh = Vec::new();
+        let mut fresh = Vec::with_capacity(self.live());
         for piece in &mut self.pieces {
             let bytes = self.held.get(piece.start..piece.start + piece.copied as usize).unwrap_or_default();
             piece.start = fresh.len();
             fresh.extend_from_slice(bytes);
         }
         self.held = fresh;
+    }
+
+    /// Keeps a part until TCP has accepted it.
+    fn hold(&mut self, part: &Part<'_>, early: bool, reader: &mut impl Reader) {
+        let piece = Piece {
+            seq: part.seq,
+            span: part.span,
+            start: self.held.len(),
+            copied: u32::try_from(part.bytes.len()).unwrap_or(part.span),
+            time: part.time,
+            cut: part.cut,
+            early,
+            whole: (part.seq, part.seq.wrapping_add(part.span)),
+        };
+        self.held.extend_from_slice(part.bytes);
+        self.insert(piece, reader);
     }
 
     fn insert(&mut self, mut new: Piece, reader: &mut impl Reader) {
@@ -309,9 +376,7 @@ impl Stream {
         let from = if distance(one.seq, two.seq) > 0 { two.seq } else { one.seq };
         let bytes = |piece: &Piece| {
             let skip = distance(piece.seq, from).unsigned_abs().min(piece.copied);
-            self.held
-                .get(piece.start + skip as usize..piece.start + piece.copied as usize)
-                .unwrap_or_default()
+            self.held.get(piece.start + skip as usize..piece.start + piece.copied as usize).unwrap_or_default()
         };
         let (one, two) = (bytes(one), bytes(two));
         let count = one.len().min(two.len());
@@ -327,7 +392,7 @@ fn wins(new: &Piece, old: &Piece) -> bool {
     if !old.early {
         return false;
     }
-    let (starts_before, ends_after) = (distance(new.seq, old.seq), distance(old.end(), new.end()));
+    let (starts_before, ends_after) = (distance(new.whole.0, old.whole.0), distance(old.whole.1, new.whole.1));
     starts_before > 0 || (starts_before == 0 && ends_after > 0)
 }
 

@@ -88,7 +88,7 @@ impl<L: Lookup> Rows<L> {
         if !self.sealed.is_empty() {
             return Ok(Some(self.sealed.remove(0)));
         }
-        if self.len() == 0 {
+        if self.is_empty() {
             return Ok(None);
         }
         self.seal().map(Some)

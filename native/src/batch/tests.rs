@@ -1,4 +1,5 @@
 //! Rows out of exchanges made by hand, checked column by column through their NDJSON and through Arrow.
+#![allow(clippy::pedantic, clippy::print_stderr, reason = "tests and a measurement: read, not shipped")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

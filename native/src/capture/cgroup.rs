@@ -42,7 +42,11 @@ fn mount(place: &Path) -> io::Result<()> {
     let target = CString::new(place.as_os_str().as_bytes())?;
     // SAFETY: three strings that end in NUL and outlive the call; no flags, no data.
     let result = unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The open file keeps the hierarchy; nobody else needs to see it.
@@ -90,10 +94,16 @@ impl Names {
                 break;
             }
             let Ok(metadata) = fs::metadata(&place) else { continue };
-            let name = place.strip_prefix(&root).map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned());
+            let name =
+                place.strip_prefix(&root).map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned());
             self.known.insert(metadata.ino(), format!("/{name}"));
             let Ok(entries) = fs::read_dir(&place) else { continue };
-            waiting.extend(entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()));
+            waiting.extend(
+                entries
+                    .flatten()
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                    .map(|entry| entry.path()),
+            );
         }
     }
 }
@@ -113,7 +123,8 @@ mod tests {
 
     #[test]
     fn the_mount_point_is_found_in_a_hybrid_hierarchy() {
-        let mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup2 /sys/fs/cgroup/uni\\040fied cgroup2 rw 0 0\n";
+        let mounts =
+            "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup2 /sys/fs/cgroup/uni\\040fied cgroup2 rw 0 0\n";
         assert_eq!(mount_point(mounts), Some(PathBuf::from("/sys/fs/cgroup/uni fied")));
     }
 

@@ -5,7 +5,6 @@ pub(crate) fn wall_offset() -> i64 {
     now(libc::CLOCK_REALTIME) - now(libc::CLOCK_MONOTONIC)
 }
 
-
 fn now(clock: libc::clockid_t) -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place to write to, and both clocks exist on every Linux.
@@ -17,5 +16,9 @@ fn now(clock: libc::clockid_t) -> i64 {
 pub(crate) fn boot() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    if digits.len() == 8 { digits } else { "00000000".to_owned() }
+    if digits.len() == 8 {
+        digits
+    } else {
+        "00000000".to_owned()
+    }
 }

@@ -1,6 +1,6 @@
 //! The thread that owns the kernel side: it reads the ring, builds batches and answers questions.
 
-use super::engine::Engine;
+use super::intake::Intake;
 use super::kernel::{self, Attached, Failure};
 use super::options::Options;
 use super::processes::Processes;
@@ -55,15 +55,15 @@ pub(crate) fn run(
     };
     let processes = Processes::new(attached.cgroup_root.clone());
     let head_bytes = usize::try_from(options.max_head_bytes).unwrap_or(usize::MAX);
-    let engine = RefCell::new(Engine::new(rules, processes, head_bytes, options.own_pids.clone()));
-    engine.borrow_mut().rows.set_offset(clock::wall_offset());
+    let intake = RefCell::new(Intake::new(rules, processes, head_bytes, options.own_pids.clone()));
+    intake.borrow_mut().rows.set_offset(clock::wall_offset());
 
     let mut builder = RingBufferBuilder::new();
     let added = builder.add(&skeleton.maps.ring, |raw: &[u8]| {
         // A panic must not unwind into C. It is a defect of ours: the record counts as unreadable.
-        let taken = catch_unwind(AssertUnwindSafe(|| engine.borrow_mut().record(raw)));
+        let taken = catch_unwind(AssertUnwindSafe(|| intake.borrow_mut().record(raw)));
         if taken.is_err() {
-            engine.borrow_mut().panicked();
+            intake.borrow_mut().panicked();
         }
         0
     });
@@ -74,7 +74,7 @@ pub(crate) fn run(
         Err(error) => return refuse(ready, Failure::NotSupported(format!("reading the ring failed: {error:#}"))),
     };
     ready.send(Ok(())).ok()?;
-    let driver = Driver { options, skeleton: &skeleton, engine: &engine, ring: &ring, batches };
+    let driver = Driver { options, skeleton: &skeleton, intake: &intake, ring: &ring, batches };
     Some(driver.work(commands, attached))
 }
 
@@ -87,7 +87,7 @@ fn refuse(ready: &Sender<Result<(), Failure>>, failure: Failure) -> Option<Strin
 struct Driver<'a, 'ring> {
     options: &'a Options,
     skeleton: &'a SocketSkel<'a>,
-    engine: &'a RefCell<Engine>,
+    intake: &'a RefCell<Intake>,
     ring: &'a RingBuffer<'ring>,
     batches: &'a SyncSender<RecordBatch>,
 }
@@ -101,7 +101,7 @@ impl Driver<'_, '_> {
             self.ring.poll_raw(if busy { BUSY } else { IDLE });
             busy = self.ring.consume_raw_n(AT_ONCE) > 0;
             if clocked.elapsed() >= Duration::from_secs(1) {
-                self.engine.borrow_mut().rows.set_offset(clock::wall_offset());
+                self.intake.borrow_mut().rows.set_offset(clock::wall_offset());
                 clocked = Instant::now();
             }
             if self.due(flushed) {
@@ -113,10 +113,12 @@ impl Driver<'_, '_> {
                 match commands.try_recv() {
                     Ok(Command::Rules(rules)) => {
                         self.flush(&mut waiting);
-                        self.engine.borrow_mut().rows.set_rules(rules);
+                        self.intake.borrow_mut().rows.set_rules(rules);
                     }
                     Ok(Command::Ledger(answer)) => drop(answer.send(self.ledger())),
-                    Ok(Command::Close) | Err(TryRecvError::Disconnected) => return self.close(attached, waiting, commands),
+                    Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
+                        return self.close(attached, waiting, commands)
+                    }
                     Err(TryRecvError::Empty) => break,
                 }
             }
@@ -124,20 +126,20 @@ impl Driver<'_, '_> {
     }
 
     fn due(&self, flushed: Instant) -> bool {
-        let engine = self.engine.borrow();
-        let rows = engine.rows.len();
+        let intake = self.intake.borrow();
+        let rows = intake.rows.len();
         rows >= self.options.batch_rows
-            || (!engine.rows.is_empty() && flushed.elapsed() >= Duration::from_millis(self.options.batch_ms))
+            || (!intake.rows.is_empty() && flushed.elapsed() >= Duration::from_millis(self.options.batch_ms))
     }
 
     fn flush(&self, waiting: &mut VecDeque<RecordBatch>) {
-        let mut engine = self.engine.borrow_mut();
+        let mut intake = self.intake.borrow_mut();
         loop {
-            match engine.rows.finish() {
+            match intake.rows.finish() {
                 Ok(Some(batch)) => waiting.push_back(batch),
                 Ok(None) => break,
                 Err(_) => {
-                    engine.batches_failed += 1;
+                    intake.batches_failed += 1;
                     break;
                 }
             }
@@ -149,7 +151,7 @@ impl Driver<'_, '_> {
         while let Some(batch) = waiting.pop_front() {
             let rows = batch.num_rows() as u64;
             match self.batches.try_send(batch) {
-                Ok(()) => self.engine.borrow_mut().rows_written += rows,
+                Ok(()) => self.intake.borrow_mut().rows_written += rows,
                 Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
                     waiting.push_front(batch);
                     break;
@@ -158,13 +160,13 @@ impl Driver<'_, '_> {
         }
         while waiting.len() > WAITING {
             if let Some(batch) = waiting.pop_back() {
-                self.engine.borrow_mut().rows_dropped += batch.num_rows() as u64;
+                self.intake.borrow_mut().rows_dropped += batch.num_rows() as u64;
             }
         }
     }
 
     fn ledger(&self) -> String {
-        ledger::json(&self.engine.borrow(), &kernel::counters(self.skeleton))
+        ledger::json(&self.intake.borrow(), &kernel::counters(self.skeleton))
     }
 
     /// Detaches first, so that the ring runs dry; then what is open is logged as it stands.
@@ -173,7 +175,7 @@ impl Driver<'_, '_> {
         // Programs that were running at the detachment end within this time.
         std::thread::sleep(Duration::from_millis(20));
         while self.ring.consume_raw_n(AT_ONCE) > 0 {}
-        self.engine.borrow_mut().finish();
+        self.intake.borrow_mut().finish();
         self.flush(&mut waiting);
         // The reader may be slow, or ask for the account meanwhile; it may also have gone.
         let patience = Instant::now();
@@ -185,9 +187,9 @@ impl Driver<'_, '_> {
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        let mut engine = self.engine.borrow_mut();
-        engine.rows_dropped += waiting.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        drop(engine);
+        let mut intake = self.intake.borrow_mut();
+        intake.rows_dropped += waiting.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        drop(intake);
         self.ledger()
     }
 }

@@ -42,6 +42,7 @@ impl fmt::Display for Failure {
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const LOG_LINES: usize = 40;
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that libbpf-rs asks for")]
 fn keep_log(_: libbpf_rs::PrintLevel, text: String) {
     if let Ok(mut log) = LOG.lock() {
         log.extend(text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned));
@@ -60,13 +61,15 @@ pub(crate) fn open<'a>(
     options: &Options,
 ) -> Result<OpenSocketSkel<'a>, Failure> {
     libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Warn, keep_log)));
-    let mut skeleton = SocketSkelBuilder::default()
-        .open(storage)
-        .map_err(|error| Failure::of("opening the BPF object", &error))?;
+    let mut skeleton =
+        SocketSkelBuilder::default().open(storage).map_err(|error| Failure::of("opening the BPF object", &error))?;
     if let Some(rodata) = skeleton.maps.rodata_data.as_deref_mut() {
         if options.ports.len() > rodata.ports.len() {
             let most = rodata.ports.len();
-            return Err(Failure::Options(format!("{} ports are more than the {most} that can be filtered", options.ports.len())));
+            return Err(Failure::Options(format!(
+                "{} ports are more than the {most} that can be filtered",
+                options.ports.len()
+            )));
         }
         rodata.max_head_bytes = options.max_head_bytes;
         rodata.wake_bytes = u64::from(options.ring_bytes / 8);
@@ -131,8 +134,9 @@ pub(crate) fn attach(skeleton: &SocketSkel<'_>, options: &Options) -> Result<Att
 fn directories(asked: &[String]) -> Result<(Vec<File>, Option<PathBuf>), Failure> {
     let root = cgroup::open_root();
     if asked.is_empty() {
-        let (file, place) =
-            root.map_err(|error| Failure::NotSupported(format!("no cgroup2 hierarchy is mounted, nor can one be: {error}")))?;
+        let (file, place) = root.map_err(|error| {
+            Failure::NotSupported(format!("no cgroup2 hierarchy is mounted, nor can one be: {error}"))
+        })?;
         return Ok((vec![file], place));
     }
     let place = root.ok().and_then(|(_, place)| place);

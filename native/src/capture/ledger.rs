@@ -1,18 +1,18 @@
 //! The account as JSON: three balances, each in one unit.
 
-use super::engine::Engine;
+use super::intake::Intake;
 use super::kernel::Counters;
 use serde_json::json;
 
-pub(crate) fn json(engine: &Engine, kernel: &Counters) -> String {
-    let records = &engine.connections.ledger;
-    let rows = engine.rows.counters();
-    let open = engine.connections.open_exchanges() as u64;
-    let building = engine.rows.len() as u64;
+pub(crate) fn json(intake: &Intake, kernel: &Counters) -> String {
+    let records = &intake.connections.ledger;
+    let rows = intake.rows.counters();
+    let open = intake.connections.open_exchanges() as u64;
+    let building = intake.rows.len() as u64;
     let refused = kernel.refused_full + kernel.refused_busy;
     let opened = rows.opened + open;
     let waiting = (rows.opened - rows.filtered - rows.sampled_out)
-        .saturating_sub(engine.rows_written + engine.rows_dropped)
+        .saturating_sub(intake.rows_written + intake.rows_dropped)
         .saturating_sub(building);
     let closed = kernel.seen == kernel.submitted + refused && records.closed();
     json!({
@@ -35,11 +35,11 @@ pub(crate) fn json(engine: &Engine, kernel: &Counters) -> String {
         },
         "rows": {
             "opened": opened,
-            "written": engine.rows_written,
+            "written": intake.rows_written,
             "open": open + building + waiting,
             "filtered": rows.filtered,
             "sampled_out": rows.sampled_out,
-            "failed_at_sink": engine.rows_dropped,
+            "failed_at_sink": intake.rows_dropped,
         },
         "notes": {
             "gap_bytes": records.gap_bytes,
@@ -48,13 +48,13 @@ pub(crate) fn json(engine: &Engine, kernel: &Counters) -> String {
             "holes": records.holes,
             "payload_unreadable": kernel.refused_read,
             "retransmissions": kernel.duplicates,
-            "own_connections": kernel.own + engine.own_connections,
+            "own_connections": kernel.own + intake.own_connections,
             "http_connections": kernel.http,
             "other_connections": kernel.other,
             "contended_segments": kernel.contended,
             "no_storage": kernel.no_storage,
-            "batches_failed": engine.batches_failed,
-            "panics": engine.panics(),
+            "batches_failed": intake.batches_failed,
+            "panics": intake.panics(),
         },
         "closed": closed,
     })

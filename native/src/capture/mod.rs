@@ -3,12 +3,12 @@
 mod cgroup;
 mod clock;
 mod driver;
-mod engine;
+mod intake;
 mod kernel;
 mod ledger;
 mod options;
-pub(crate) mod programs;
 mod processes;
+pub(crate) mod programs;
 mod skeleton;
 
 use arrow_array::RecordBatch;
@@ -85,14 +85,13 @@ impl Capture {
     /// The account so far; the last one when it is over.
     pub(crate) fn ledger(&self) -> String {
         let (answer, question) = channel();
+        // A thread that is gone can't be asked; one that is going drops the question, which ends the wait.
         let asked = lock(&self.commands).send(Command::Ledger(answer)).is_ok();
-        match asked.then(|| question.recv_timeout(Duration::from_secs(5))) {
-            Some(Ok(text)) => text,
-            _ => {
-                self.join();
-                lock(&self.last).clone()
-            }
+        if let Some(Ok(text)) = asked.then(|| question.recv()) {
+            return text;
         }
+        self.join();
+        lock(&self.last).clone()
     }
 
     /// Detaches; what was begun comes out of [`Capture::next`] still.
@@ -100,13 +99,10 @@ impl Capture {
         drop(lock(&self.commands).send(Command::Close));
     }
 
-    /// Takes the thread's last account when it is done.
+    /// Takes the thread's last account. Only for a thread that is done or about to be: it waits for it.
     fn join(&self) {
-        let mut thread = lock(&self.thread);
-        if thread.as_ref().is_some_and(JoinHandle::is_finished) || thread.is_none() {
-            if let Some(Ok(Some(text))) = thread.take().map(JoinHandle::join) {
-                *lock(&self.last) = text;
-            }
+        if let Some(Ok(Some(text))) = lock(&self.thread).take().map(JoinHandle::join) {
+            *lock(&self.last) = text;
         }
     }
 }

@@ -53,7 +53,8 @@ impl Processes {
             .map(|path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
             .or_else(|| self.executed.get(&process.pid).filter(|path| path.starts_with('/')).cloned());
         let cgroups = alive.then(|| fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()).flatten();
-        let container = cgroups.as_deref().and_then(|text| text.lines().find_map(cgroup::container_in)).map(str::to_owned);
+        let container =
+            cgroups.as_deref().and_then(|text| text.lines().find_map(cgroup::container_in)).map(str::to_owned);
         self.known.insert(process.pid, Known { start: process.start, executable, container });
     }
 

@@ -51,7 +51,8 @@ pub(crate) fn describe() -> Result<String, Failure> {
     };
     let mut storage = MaybeUninit::<OpenObject>::uninit();
     let skeleton = kernel::load(kernel::open(&mut storage, &options)?)?;
-    let programs: Vec<Value> = skeleton.object().progs().filter(ProgramImpl::autoload).map(|program| one(&program)).collect();
+    let programs: Vec<Value> =
+        skeleton.object().progs().filter(ProgramImpl::autoload).map(|program| one(&program)).collect();
     Ok(Value::from(programs).to_string())
 }
 
@@ -69,6 +70,7 @@ fn one(program: &libbpf_rs::Program<'_>) -> Value {
     })
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "called as map(take_apart) on a slice")]
 fn take_apart(raw: &libbpf_sys::bpf_insn) -> Instruction {
     Instruction {
         code: raw.code,
@@ -93,10 +95,12 @@ fn helpers(instructions: &[Instruction]) -> BTreeSet<String> {
     let calls = instructions.iter().filter(|instruction| instruction.code == code::CALL);
     calls
         .filter_map(|call| match call.source {
-            0 => Some(HELPERS.iter().find(|(number, _)| *number == call.immediate).map_or_else(
-                || format!("helper {}", call.immediate),
-                |(_, name)| (*name).to_owned(),
-            )),
+            0 => Some(
+                HELPERS
+                    .iter()
+                    .find(|(number, _)| *number == call.immediate)
+                    .map_or_else(|| format!("helper {}", call.immediate), |(_, name)| (*name).to_owned()),
+            ),
             code::PSEUDO_KFUNC => Some(format!("kernel function {}", call.immediate)),
             _ => None,
         })
@@ -108,8 +112,12 @@ fn exits(entry: &[Instruction]) -> BTreeSet<String> {
     let jumped: BTreeSet<usize> = entry
         .iter()
         .enumerate()
-        .filter(|(_, instruction)| code::JUMPS.contains(&(instruction.code & 0x07)) && !matches!(instruction.code, code::CALL | code::EXIT))
-        .filter_map(|(at, instruction)| usize::try_from(i64::try_from(at).ok()? + 1 + i64::from(instruction.offset)).ok())
+        .filter(|(_, instruction)| {
+            code::JUMPS.contains(&(instruction.code & 0x07)) && !matches!(instruction.code, code::CALL | code::EXIT)
+        })
+        .filter_map(|(at, instruction)| {
+            usize::try_from(i64::try_from(at).ok()? + 1 + i64::from(instruction.offset)).ok()
+        })
         .collect();
     let constant = |at: usize| {
         let before = entry.get(at.checked_sub(1)?)?;
@@ -127,7 +135,8 @@ fn context_stores(entry: &[Instruction]) -> usize {
     holds[1] = true;
     let mut stores = 0;
     for instruction in entry {
-        let (class, to, from) = (instruction.code & 0x07, usize::from(instruction.destination), usize::from(instruction.source));
+        let (class, to, from) =
+            (instruction.code & 0x07, usize::from(instruction.destination), usize::from(instruction.source));
         if instruction.code == 0xbf {
             holds[to & 15] |= holds[from & 15];
         } else if code::STORES.contains(&class) && holds[to & 15] && to != 10 {

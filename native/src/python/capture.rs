@@ -35,8 +35,8 @@ pub(crate) struct Capture {
 impl Capture {
     #[new]
     fn new(py: Python<'_>, options_json: &str, rules: &Rules) -> PyResult<Capture> {
-        let options: Options =
-            serde_json::from_str(options_json).map_err(|error| ConfigError::new_err(format!("capture options: {error}")))?;
+        let options: Options = serde_json::from_str(options_json)
+            .map_err(|error| ConfigError::new_err(format!("capture options: {error}")))?;
         let rules = rules.share();
         let capture = py.detach(|| capture::Capture::start(options, rules))?;
         Ok(Capture { capture, closed: AtomicBool::new(false) })

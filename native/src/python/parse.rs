@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::rules::Rules;
 use crate::batch::{Rows, Source};
 use heads::connection::Limits;
-use heads::exchange::{Endpoints, Head, Span};
+use heads::exchange::{Endpoints, Fault, Head, Span};
 use heads::http1::framing::{self, Asked};
 use heads::http1::{Event, Framing, Kind, Parser};
 use heads::ledger::Ledger;
@@ -16,7 +16,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 /// One direction's bytes as rows.
 #[pyfunction]
-pub(crate) fn parse(py: Python<'_>, data: &[u8], response: bool, rules: &Rules, max_head_bytes: usize) -> PyResult<Vec<Batch>> {
+pub(crate) fn parse(
+    py: Python<'_>,
+    data: &[u8],
+    response: bool,
+    rules: &Rules,
+    max_head_bytes: usize,
+) -> PyResult<Vec<Batch>> {
     let rules = rules.share();
     let batches = py.detach(|| {
         let nowhere = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -76,9 +82,17 @@ pub(crate) fn parse_spans(data: &[u8], response: bool, finish: bool) -> Vec<(Str
             }
             Event::End => {
                 told.push(("body".to_owned(), base, parser.message.body_bytes));
-                trailers(&parser.message.head, &mut told);
+                trailers(&parser.message.head, at, &mut told);
                 told.push(("end".to_owned(), at as u64, 0));
                 parser.message = heads::exchange::Message::default();
+            }
+            Event::Stray => {
+                told.push(("fault: start line".to_owned(), at as u64, 0));
+                break;
+            }
+            Event::Stray => {
+                told.push((format!("fault: {}", Fault::StartLine.text()), u64::from(parser.first_seq), 0));
+                break;
             }
             Event::Lost => {
                 fault(&parser.message.head, base, &mut told);
@@ -104,7 +118,8 @@ pub(crate) fn parse_spans(data: &[u8], response: bool, finish: bool) -> Vec<(Str
 }
 
 fn tell(head: &Head, base: u64, told: &mut Vec<(String, u64, u64)>) {
-    let mut part = |name: &str, span: Span| told.push((name.to_owned(), base + u64::from(span.start), u64::from(span.len)));
+    let mut part =
+        |name: &str, span: Span| told.push((name.to_owned(), base + u64::from(span.start), u64::from(span.len)));
     part("first", head.start.first);
     part("second", head.start.second);
     part("third", head.start.third);
@@ -115,10 +130,12 @@ fn tell(head: &Head, base: u64, told: &mut Vec<(String, u64, u64)>) {
     fault(head, base, told);
 }
 
-fn trailers(head: &Head, told: &mut Vec<(String, u64, u64)>) {
+/// `end`: where the trailer section ends; in `raw` it follows the head, on the wire the body lies between.
+fn trailers(head: &Head, end: usize, told: &mut Vec<(String, u64, u64)>) {
+    let base = (end as u64).saturating_sub(head.raw.len() as u64);
     for field in &head.trailers {
-        told.push(("trailer_name".to_owned(), u64::from(field.name.start), u64::from(field.name.len)));
-        told.push(("trailer_value".to_owned(), u64::from(field.value.start), u64::from(field.value.len)));
+        told.push(("trailer_name".to_owned(), base + u64::from(field.name.start), u64::from(field.name.len)));
+        told.push(("trailer_value".to_owned(), base + u64::from(field.value.start), u64::from(field.value.len)));
     }
     fault(head, 0, told);
 }

@@ -2,9 +2,6 @@
 
 use crate::exchange::Fault;
 
-/// Hex digits of a chunk size: more would not fit 64 bits.
-const DIGITS: u8 = 16;
-
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
@@ -31,7 +28,10 @@ pub enum Step {
 pub struct Chunked {
     state: State,
     size: u64,
-    digits: u8,
+    /// The size has a digit.
+    begun: bool,
+    /// Something that a strict recipient refuses, and that leaves no doubt where the body ends.
+    pub fault: Option<Fault>,
 }
 
 impl Chunked {
@@ -73,25 +73,38 @@ impl Chunked {
     fn line(&mut self, byte: u8) -> Step {
         match (self.state, byte) {
             (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
-                if self.digits == DIGITS {
+                if self.size >> 60 != 0 {
                     return Step::Bad(Fault::ChunkSize);
                 }
                 let digit = (byte as char).to_digit(16).unwrap_or_default();
                 self.size = self.size << 4 | u64::from(digit);
-                self.digits += 1;
+                self.begun = true;
             }
-            (State::Size, _) if self.digits == 0 => return Step::Bad(Fault::ChunkSize),
+            (State::Size, _) if !self.begun => return Step::Bad(Fault::ChunkSize),
             // White space here is "bad" (section 7.1.1) but read by everybody.
             (State::Size, b';' | b' ' | b'\t') => self.state = State::Extension,
             (State::Size | State::Extension, b'\r') => self.state = State::SizeLineFeed,
-            (State::Size | State::Extension | State::SizeLineFeed, b'\n') => return self.size_read(),
+            (State::SizeLineFeed, b'\n') => return self.size_read(),
+            // A lone LF may end a line of a head (section 2.2), but none of a chunk's.
+            (State::Size | State::Extension, b'\n') => {
+                self.fault.get_or_insert(Fault::ChunkSize);
+                return self.size_read();
+            }
             (State::Extension, _) => {}
             (State::Size | State::SizeLineFeed, _) => return Step::Bad(Fault::ChunkSize),
             (State::DataEnd, b'\r') => self.state = State::DataLineFeed,
-            (State::DataEnd | State::DataLineFeed, b'\n') => *self = Chunked::default(),
+            (State::DataLineFeed, b'\n') => self.next(),
+            (State::DataEnd, b'\n') => {
+                self.fault.get_or_insert(Fault::ChunkEnd);
+                self.next();
+            }
             (State::DataEnd | State::DataLineFeed | State::Data, _) => return Step::Bad(Fault::ChunkEnd),
         }
         Step::More
+    }
+
+    fn next(&mut self) {
+        *self = Chunked { fault: self.fault, ..Chunked::default() };
     }
 
     fn size_read(&mut self) -> Step {

@@ -85,7 +85,9 @@ fn said(head: &mut Head) -> Said {
                 }
             }
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                coding = Some(ends_in_chunked(field.value.of(&head.raw)));
+                // Several lines are one list (RFC 9110, section 5.3).
+                let value = field.value.of(&head.raw);
+                coding = last_coding(value).map(is_chunked).or(coding).or(Some(false));
             }
             _ => {}
         }
@@ -95,11 +97,19 @@ fn said(head: &mut Head) -> Said {
         (None, Some(Some(count))) => Said::Length(count),
         (None, Some(None)) => Said::Nonsense,
         (Some(chunked), beside) => {
+            // Section 6.1: HTTP/1.0 has no transfer codings.
+            if head.version.is_some_and(|version| version < (1, 1)) {
+                head.fault.get_or_insert((Fault::TransferEncoding, 0));
+            }
             // Section 6.1: an attempt at smuggling, or a broken sender; Transfer-Encoding overrides.
             if beside.is_some() {
                 head.fault.get_or_insert((Fault::LengthAndEncoding, 0));
             }
-            if chunked { Said::Chunked } else { Said::OtherCoding }
+            if chunked {
+                Said::Chunked
+            } else {
+                Said::OtherCoding
+            }
         }
     }
 }
@@ -125,8 +135,10 @@ fn content_length(value: &[u8]) -> Option<u64> {
     agreed
 }
 
-/// Whether the last coding of the last Transfer-Encoding line is `chunked`.
-fn ends_in_chunked(value: &[u8]) -> bool {
-    let last = value.rsplit(|byte| *byte == b',').map(<[u8]>::trim_ascii).find(|item| !item.is_empty());
-    last.is_some_and(|item| item.eq_ignore_ascii_case(b"chunked"))
+fn last_coding(value: &[u8]) -> Option<&[u8]> {
+    value.rsplit(|byte| *byte == b',').map(<[u8]>::trim_ascii).find(|item| !item.is_empty())
+}
+
+fn is_chunked(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"chunked")
 }

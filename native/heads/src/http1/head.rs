@@ -10,8 +10,10 @@ use memchr::memchr;
 /// Finds the empty line that ends a section, over any number of pieces, and remembers where its lines end.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
-    /// The current line holds something other than a CR.
+    /// The current line holds something other than one CR.
     text: bool,
+    /// The current line began with a CR, in an earlier piece.
+    cr: bool,
     /// The first line is over (a start line is never empty here).
     begun: bool,
     /// Bytes of the section so far.
@@ -24,6 +26,7 @@ impl Lines {
     /// Starts over. `empty`: the section may be empty, as a trailer section mostly is.
     pub fn begin(&mut self, empty: bool) {
         self.text = false;
+        self.cr = false;
         self.begun = empty;
         self.size = 0;
         self.ends.clear();
@@ -34,20 +37,30 @@ impl Lines {
         let mut from = 0;
         while let Some(length) = memchr(b'\n', &data[from..]) {
             let line = &data[from..from + length];
-            let empty = !self.text && matches!(line, [] | [b'\r']);
+            let empty = !self.text && (line.is_empty() || (line == b"\r" && !self.cr));
             self.ends.push(self.size + from + length);
             from += length + 1;
             self.text = false;
+            self.cr = false;
             if empty && self.begun {
                 self.size += from;
                 return Some(from);
             }
             self.begun = true;
         }
-        let rest = &data[from..];
-        self.text |= !matches!(rest, [] | [b'\r']);
+        match &data[from..] {
+            [] => {}
+            [b'\r'] if !self.cr => self.cr = true,
+            _ => self.text = true,
+        }
         self.size += data.len();
         None
+    }
+
+    /// Forgets the lines that end beyond the first `kept` bytes.
+    pub fn forget(&mut self, kept: usize) {
+        let count = self.ends.partition_point(|end| *end < kept);
+        self.ends.truncate(count);
     }
 }
 
@@ -59,6 +72,10 @@ pub fn read(head: &mut Head, kind: Kind, lines: &Lines) {
     match kind {
         Kind::Request => request_line(head, without_cr(&raw[..first])),
         Kind::Response => status_line(head, without_cr(&raw[..first])),
+    }
+    if first == raw.len() {
+        // What is missing from a line that was cut off is not the sender's fault.
+        head.fault = None;
     }
     let rest = lines.ends.get(1..).unwrap_or_default();
     let fault = read_fields(&raw, 0, first + 1, rest, &mut fields);
@@ -185,7 +202,8 @@ fn read_fields(
     fields: &mut Vec<Field>,
 ) -> Option<(Fault, u32)> {
     let mut fault = None;
-    let mut first = true;
+    // The line before is a field, so a fold continues it.
+    let mut open = false;
     // A head that was cut ends without a line feed.
     for end in ends.iter().map(|end| base + end).chain([raw.len()]) {
         let Some(line) = raw.get(at..end.min(raw.len())).map(without_cr) else { break };
@@ -193,14 +211,15 @@ fn read_fields(
             break;
         }
         let bad = if matches!(line[0], b' ' | b'\t') {
-            fold(raw, at, line, fields, first)
+            fold(at, line, fields.last_mut().filter(|_| open))
         } else {
-            field(at, line, fields)
+            let bad = field(at, line, fields);
+            open = bad != Some(Fault::NoColon);
+            bad
         };
-        if let Some(kind) = bad {
+        if let Some(kind) = bad.filter(|_| end < raw.len()) {
             fault.get_or_insert((kind, span(at, at).start));
         }
-        first = false;
         at = end + 1;
     }
     fault
@@ -239,18 +258,23 @@ fn odd_name(line: &[u8]) -> Result<(usize, Option<Fault>), Fault> {
 }
 
 /// `obs-fold` (section 5.2): the line belongs to the value before it, which is kept byte for byte.
-fn fold(raw: &[u8], at: usize, line: &[u8], fields: &mut [Field], first: bool) -> Option<Fault> {
-    let Some(last) = fields.last_mut().filter(|_| !first) else {
+fn fold(at: usize, line: &[u8], last: Option<&mut Field>) -> Option<Fault> {
+    let Some(last) = last else {
         return Some(Fault::LeadingSpace);
     };
-    let start = last.value.start as usize;
-    let text = raw.get(start..at + line.len()).unwrap_or_default();
-    last.value.len = span(0, text.trim_ascii_end().len()).len;
+    let text = line.trim_ascii();
     last.folded = true;
+    if text.is_empty() {
+        return None;
+    }
+    let begin = at + line.len() - line.trim_ascii_start().len();
+    let start = if last.value.is_empty() { begin } else { last.value.start as usize };
+    last.value = span(start, begin + text.len());
     None
 }
 
 /// Whether control characters are where they belong: in line ends. One pass that the compiler turns into vector code.
+#[allow(clippy::needless_bitwise_bool, reason = "a branch in the loop would keep it from being vector code")]
 fn clean(raw: &[u8], ends: &[usize]) -> bool {
     let mut controls = 0_usize;
     for block in raw.chunks(128) {
@@ -278,6 +302,7 @@ const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_usize;
     while byte < 256 {
+        #[allow(clippy::cast_possible_truncation, reason = "below 256")]
         let c = byte as u8;
         table[byte] = c.is_ascii_alphanumeric()
             || matches!(

@@ -28,6 +28,8 @@ pub enum Event {
     Head,
     /// The message is complete.
     End,
+    /// What stands where a response should begin is none; nothing of it is kept. The place is lost.
+    Stray,
     /// The place in the stream is lost; nothing more can be read until [`Parser::restart`].
     Lost,
 }
@@ -43,10 +45,15 @@ enum State {
     Chunked,
     Trailers,
     UntilClose,
+    /// After a CONNECT: what follows is for the other end's answer to say.
+    Waiting,
     /// Another protocol from here on.
     Opaque,
     Lost,
 }
+
+/// A status line begins with this (RFC 9112, section 4).
+pub const STATUS_LINE: &[u8] = b"HTTP/";
 
 /// One direction's parser.
 #[derive(Debug)]
@@ -95,6 +102,10 @@ impl Parser {
         self.state == State::Opaque
     }
 
+    pub fn waiting(&self) -> bool {
+        self.state == State::Waiting
+    }
+
     /// In the middle of a head.
     pub fn in_head(&self) -> bool {
         self.state == State::Head
@@ -108,7 +119,13 @@ impl Parser {
     /// Forgets where it was: the next byte begins a message.
     pub fn restart(&mut self, kind: Kind) {
         self.kind = kind;
+        self.cut = false;
         self.begin();
+    }
+
+    /// Keeps back what follows until [`Parser::restart`] or [`Parser::make_opaque`].
+    pub fn wait(&mut self) {
+        self.state = State::Waiting;
     }
 
     /// Nothing more can be read here.
@@ -124,7 +141,6 @@ impl Parser {
     fn begin(&mut self) {
         self.state = State::Start;
         self.lines.begin(false);
-        self.cut = false;
         self.trailer_start = 0;
     }
 
@@ -140,7 +156,7 @@ impl Parser {
                 State::Chunked => self.chunk(rest, time),
                 State::Trailers => self.trailers(rest, time),
                 State::UntilClose => (self.count(rest.len() as u64, time), Event::More),
-                State::Opaque => (rest.len(), Event::More),
+                State::Waiting | State::Opaque => (rest.len(), Event::More),
                 State::Lost => (rest.len(), Event::Lost),
             };
             used += count;
@@ -163,16 +179,18 @@ impl Parser {
                 self.count(count, time);
                 Event::More
             }
-            State::Opaque => Event::More,
+            State::Waiting | State::Opaque => Event::More,
             State::Lost => Event::Lost,
             State::Head => {
                 self.cut |= cut;
-                self.message.head_bytes = self.message.head_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                self.message.head_bytes =
+                    self.message.head_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
                 self.finish_head(time);
                 self.state = State::Lost;
                 Event::Lost
             }
             _ => {
+                self.cut |= cut;
                 self.state = State::Lost;
                 Event::Lost
             }
@@ -216,7 +234,9 @@ impl Parser {
             }
             State::Head => {
                 self.finish_head(time);
-                self.message.head.fault.get_or_insert((Fault::Incomplete, self.message.head_bytes));
+                if !self.cut {
+                    self.message.head.fault.get_or_insert((Fault::Incomplete, self.message.head_bytes));
+                }
                 self.state = State::Lost;
                 Event::Lost
             }
@@ -237,6 +257,7 @@ impl Parser {
             self.first_seq = seq.wrapping_add(at);
             self.message.first_byte = time;
             self.message.last_byte = time;
+            self.cut = false;
             self.state = State::Head;
         }
         skip
@@ -246,20 +267,27 @@ impl Parser {
         let end = self.lines.find_end(rest);
         let count = end.unwrap_or(rest.len());
         self.keep(rest, count, 0);
+        if self.is_stray() {
+            self.message.head.raw.clear();
+            self.state = State::Lost;
+            return (rest.len(), Event::Stray);
+        }
         self.message.head_bytes = self.message.head_bytes.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         self.message.last_byte = time;
         if end.is_none() {
-            if self.cut {
-                // The rest of the head is not kept: its framing fields may be there.
-                self.finish_head(time);
-                self.state = State::Lost;
-                return (count, Event::Lost);
-            }
             return (count, Event::More);
         }
         self.finish_head(time);
+        // Where a part of the head is not kept, its framing fields may be there.
         self.state = if self.cut { State::Lost } else { State::Decide };
         (count, if self.cut { Event::Lost } else { Event::Head })
+    }
+
+    /// Whether the head under way can't be a response's.
+    fn is_stray(&self) -> bool {
+        let raw = &self.message.head.raw;
+        let count = raw.len().min(STATUS_LINE.len());
+        self.kind == Kind::Response && raw[..count] != STATUS_LINE[..count]
     }
 
     fn finish_head(&mut self, time: u64) {
@@ -272,8 +300,11 @@ impl Parser {
         let raw = &mut self.message.head.raw;
         let room = self.limit.saturating_sub(raw.len() - base);
         let kept = count.min(room);
-        self.cut |= kept < count;
         raw.extend_from_slice(&rest[..kept]);
+        if kept < count {
+            self.cut = true;
+            self.lines.forget(raw.len() - base);
+        }
     }
 
     fn count(&mut self, count: u64, time: u64) -> usize {
@@ -297,6 +328,9 @@ impl Parser {
     fn chunk(&mut self, rest: &[u8], time: u64) -> (usize, Event) {
         let (used, step) = self.chunked.feed(rest);
         self.count(used as u64, time);
+        if let Some(fault) = self.chunked.fault.take() {
+            self.message.head.fault.get_or_insert((fault, self.message.head_bytes));
+        }
         match step {
             Step::More => (used, Event::More),
             Step::Last => {
@@ -323,9 +357,7 @@ impl Parser {
         }
         head::read_trailers(&mut self.message.head, self.trailer_start, &self.lines);
         self.message.complete = true;
-        let cut = self.cut;
         self.begin();
-        self.cut = cut;
         (count, Event::End)
     }
 }

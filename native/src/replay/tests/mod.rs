@@ -1,4 +1,11 @@
 //! Tests of the replay: hand-made packets and files, damaged ones, and the captures of other projects.
+#![allow(
+    clippy::pedantic,
+    clippy::bool_assert_comparison,
+    clippy::cloned_ref_to_slice_refs,
+    clippy::print_stdout,
+    reason = "tests: read, not shipped; a skip is told"
+)]
 
 mod build;
 mod corpora;

@@ -7,7 +7,7 @@ use heads::record::{self, Record};
 use heads::rules::Rules;
 use std::sync::Arc;
 
-pub(crate) struct Engine {
+pub(crate) struct Intake {
     pub(crate) connections: Connections,
     pub(crate) rows: Rows<Processes>,
     /// By origin (CPU and slot): the number that its next record has.
@@ -21,10 +21,10 @@ pub(crate) struct Engine {
     panics: u64,
 }
 
-impl Engine {
-    pub(crate) fn new(rules: Arc<Rules>, processes: Processes, max_head_bytes: usize, own: Vec<u32>) -> Engine {
+impl Intake {
+    pub(crate) fn new(rules: Arc<Rules>, processes: Processes, max_head_bytes: usize, own: Vec<u32>) -> Intake {
         let limits = Limits { max_head_bytes, socket: true, ..Limits::default() };
-        Engine {
+        Intake {
             connections: Connections::new(limits),
             rows: Rows::new(rules, processes, Source::Socket, &super::clock::boot()),
             numbers: Vec::new(),
