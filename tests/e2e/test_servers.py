@@ -121,7 +121,9 @@ def assert_view(row: Row, view: View) -> None:
         assert_fields(fields, view.fields)
     if view.lower is not None:
         # llhttp leaves white space at a value's end to whoever uses it.
-        assert_fields([[name.lower(), value] for name, value in fields], [[name, value.strip()] for name, value in view.lower])
+        assert_fields(
+            [[name.lower(), value] for name, value in fields], [[name, value.strip()] for name, value in view.lower]
+        )
     if view.tenant is not None:
         assert ["X-Tenant", view.tenant] in fields
 

@@ -41,7 +41,9 @@ class Head:
 def fields_of(section: bytes) -> list[list[str]]:
     """Split a field section at its colons."""
     pairs = (line.partition(b":") for line in section.split(b"\r\n") if line)
-    return [[name.decode("latin-1"), value.strip(b" \t").decode("utf-8", "surrogateescape")] for name, _, value in pairs]
+    return [
+        [name.decode("latin-1"), value.strip(b" \t").decode("utf-8", "surrogateescape")] for name, _, value in pairs
+    ]
 
 
 @dataclass

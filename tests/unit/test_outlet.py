@@ -98,10 +98,10 @@ def test_failures_are_told_once_a_minute_with_their_number(told: list[str]) -> N
 def test_a_reader_that_left_is_noticed(told: list[str]) -> None:
     reading, writing = os.pipe()
     outlet = Outlet(descriptor=writing, tell=told.append)
-    assert not outlet.gone
+    before = outlet.gone
     os.close(reading)
     assert outlet.write(b"1\n") == 1
-    assert outlet.gone
+    assert (before, outlet.gone) == (False, True)
     assert "Broken pipe" in told[0]
     assert Outlet(descriptor=writing, reader_may_leave=True, tell=told.append).write(b"1\n") == 1
     assert len(told) == 1

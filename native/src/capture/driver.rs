@@ -30,7 +30,8 @@ const WAITING: usize = 256;
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
 pub(crate) enum Command {
-    Rules(Arc<Rules>),
+    /// Other rules; answered when they are in force.
+    Rules(Arc<Rules>, Sender<()>),
     Ledger(Sender<String>),
     Close,
 }
@@ -111,9 +112,10 @@ impl Driver<'_, '_> {
             self.hand_over(&mut waiting);
             loop {
                 match commands.try_recv() {
-                    Ok(Command::Rules(rules)) => {
+                    Ok(Command::Rules(rules, done)) => {
                         self.flush(&mut waiting);
                         self.intake.borrow_mut().rows.set_rules(rules);
+                        drop(done.send(()));
                     }
                     Ok(Command::Ledger(answer)) => drop(answer.send(self.ledger())),
                     Ok(Command::Close) | Err(TryRecvError::Disconnected) => {

@@ -77,9 +77,12 @@ impl Capture {
         }
     }
 
+    /// Returns when the rules are in force.
     pub(crate) fn set_rules(&self, rules: Arc<Rules>) {
-        // A capture that is over needs no rules.
-        drop(lock(&self.commands).send(Command::Rules(rules)));
+        let (done, is_done) = channel();
+        // A capture that is over needs no rules: then the wait ends at once.
+        drop(lock(&self.commands).send(Command::Rules(rules, done)));
+        drop(is_done.recv());
     }
 
     /// The account so far; the last one when it is over.

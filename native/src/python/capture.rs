@@ -63,8 +63,9 @@ impl Capture {
         }
     }
 
-    fn set_rules(&self, rules: &Rules) {
-        self.capture.set_rules(rules.share());
+    fn set_rules(&self, py: Python<'_>, rules: &Rules) {
+        let rules = rules.share();
+        py.detach(|| self.capture.set_rules(rules));
     }
 
     fn ledger(&self, py: Python<'_>) -> String {

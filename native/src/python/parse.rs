@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::rules::Rules;
 use crate::batch::{Rows, Source};
 use heads::connection::Limits;
-use heads::exchange::{Endpoints, Fault, Head, Span};
+use heads::exchange::{Endpoints, Head, Span};
 use heads::http1::framing::{self, Asked};
 use heads::http1::{Event, Framing, Kind, Parser};
 use heads::ledger::Ledger;
@@ -88,10 +88,6 @@ pub(crate) fn parse_spans(data: &[u8], response: bool, finish: bool) -> Vec<(Str
             }
             Event::Stray => {
                 told.push(("fault: start line".to_owned(), at as u64, 0));
-                break;
-            }
-            Event::Stray => {
-                told.push((format!("fault: {}", Fault::StartLine.text()), u64::from(parser.first_seq), 0));
                 break;
             }
             Event::Lost => {
