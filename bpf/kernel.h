@@ -24,6 +24,7 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_protocol; /* its own member since 5.6 (bf9765145b85) */
 };
 
 struct inet_sock {

@@ -47,9 +47,10 @@ int BPF_PROG(received, struct sock *sk, int ret)
 {
 	struct connection *connection;
 
-	if (ret <= 0)
+	if (ret <= 0 || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	connection = bpf_sk_storage_get(&connections, sk, 0, 0);
+	/* Data that completed the handshake was seen on the listener only: then this is the first look at the socket. */
+	connection = bpf_sk_storage_get(&connections, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (connection && !(connection->process & PROCESS_RECEIVED))
 		on_received(connection);
 	return 0;

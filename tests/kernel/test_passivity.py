@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,16 +111,22 @@ def test_both_directions_and_the_process_hooks_are_there(programs: list[dict[str
     assert not [word for word in ("kprobe", "fentry", "fexit", "lsm", "sk_msg", "sk_skb") if word in hooks]
 
 
-def loaded() -> dict[int, dict[str, Any]]:
-    return {entry["id"]: entry for entry in json.loads(run("bpftool", "--json", "prog", "show"))}
+def held_by(pid: int) -> set[int]:
+    """Ids of the programs that a process holds, by its descriptors."""
+    texts = [file.read_text() for file in Path(f"/proc/{pid}/fdinfo").iterdir()]
+    return {int(number) for text in texts for number in re.findall(r"^prog_id:\s*(\d+)$", text, re.MULTILINE)}
+
+
+def loaded() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(run("bpftool", "--json", "prog", "show"))
+    return found
 
 
 @pytest.fixture
 def held(capture_with: Callable[..., Capture]) -> dict[str, tuple[str, str]]:
     """Type and translated code of each program that a running masthead holds, by name, as bpftool shows them."""
-    before = loaded()
     capture = capture_with()
-    mine = [entry for number, entry in loaded().items() if number not in before]
+    mine = [entry for entry in loaded() if entry["id"] in held_by(capture.child.pid)]
     code = {}
     for entry in mine:
         text = run("bpftool", "prog", "dump", "xlated", "id", str(entry["id"]))

@@ -46,6 +46,7 @@ class Stage:
     """One device and one capture for all scenarios; each has a server of its own, so that rows are told apart."""
 
     link: Link
+    directory: Path
     capture: Capture
     expected: dict[int, int] = field(default_factory=dict)
 
@@ -64,18 +65,33 @@ class Stage:
 
     def rows(self, port: int, count: int) -> list[Row]:
         """Wait for this many rows of a server; at the very end there must be no more of them."""
+        try:
+            rows = self.capture.wait_rows(port, count)
+        except AssertionError:
+            # What broke it must not break the tests that follow.
+            self.capture.kill()
+            self.capture, self.expected = Capture(self.directory), {}
+            raise
         self.expected[port] = count
-        return role(self.capture.wait_rows(port, count), "server")
+        return role(rows, "server")
+
+    def close(self) -> None:
+        """End the capture; by now no server may have more rows than were expected."""
+        rows = self.capture.finish()
+        for port, count in self.expected.items():
+            assert len([row for row in rows if row["server"]["port"] == port]) == count
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with link() as device, Capture(tmp_path_factory.mktemp("masthead")) as capture:
-        stage = Stage(device, capture)
-        yield stage
-        rows = capture.finish()
-        for port, count in stage.expected.items():
-            assert len([row for row in rows if row["server"]["port"] == port]) == count
+    directory = tmp_path_factory.mktemp("masthead")
+    with link() as device:
+        stage = Stage(device, directory, Capture(directory))
+        try:
+            yield stage
+            stage.close()
+        finally:
+            stage.capture.kill()
 
 
 def heads(received: bytes) -> list[Head]:

@@ -405,3 +405,6 @@ fn deliver(bytes: &[u8], span: u32, cut: bool, at: Place, reader: &mut impl Read
         reader.skipped(span - copied, cut, Place { seq: at.seq.wrapping_add(copied), ..at });
     }
 }
+
+#[cfg(test)]
+mod tests;

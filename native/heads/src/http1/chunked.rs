@@ -115,3 +115,82 @@ impl Chunked {
         Step::More
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds all in one piece and byte by byte: bytes used, how it ended, and the fault.
+    fn read(data: &[u8]) -> (usize, Step, Option<Fault>) {
+        let mut chunked = Chunked::default();
+        let (used, step) = chunked.feed(data);
+        let mut single = Chunked::default();
+        let mut at = 0;
+        let mut last = Step::More;
+        while at < data.len() && last == Step::More {
+            let (count, step) = single.feed(&data[at..=at]);
+            at += count;
+            last = step;
+        }
+        assert_eq!((used, step, chunked.fault), (at, last, single.fault), "byte by byte");
+        (used, step, chunked.fault)
+    }
+
+    #[test]
+    fn chunks_go_up_to_the_last_ones_line() {
+        assert_eq!(read(b"5\r\nhello\r\n0\r\n\r\nGET"), (13, Step::Last, None));
+        assert_eq!(read(b"A\r\n0123456789\r\na\r\n0123456789\r\n00\r\n"), (34, Step::Last, None));
+        assert_eq!(read(b"5\r\nhel"), (6, Step::More, None));
+    }
+
+    #[test]
+    fn extensions_and_white_space_after_the_size_are_passed_over() {
+        assert_eq!(read(b"5;a=b;c=\"d;e\"\r\nhello\r\n0;x\r\n").1, Step::Last);
+        assert_eq!(read(b"5 \t;a\r\nhello\r\n0 \r\n").1, Step::Last);
+    }
+
+    #[test]
+    fn data_that_looks_like_chunks_is_data() {
+        assert_eq!(read(b"9\r\n0\r\n\r\nGET \r\n0\r\n"), (17, Step::Last, None));
+    }
+
+    #[test]
+    fn a_size_has_any_number_of_leading_zeros_and_fits_64_bits() {
+        let zeros = [b"0".repeat(40), b"3\r\nabc\r\n0\r\n".to_vec()].concat();
+        assert_eq!(read(&zeros).1, Step::Last);
+        assert_eq!(read(b"FFFFFFFFFFFFFFFF\r\nabc").1, Step::More);
+        assert_eq!(read(b"10000000000000000\r\n").1, Step::Bad(Fault::ChunkSize));
+    }
+
+    #[test]
+    fn what_is_no_size_is_a_fault() {
+        for bad in ["\r\n", ";a\r\n", " 5\r\n", "x\r\n", "-1\r\n", "0x5\r\n", "5g\r\n", "5\rX", "5;a\rX"] {
+            assert_eq!(read(bad.as_bytes()).1, Step::Bad(Fault::ChunkSize), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_chunks_data_is_a_line_end() {
+        for bad in ["5\r\nhelloX", "5\r\nhello\rX", "5\r\nhello0\r\n"] {
+            assert_eq!(read(bad.as_bytes()).1, Step::Bad(Fault::ChunkEnd), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_lone_line_feed_is_read_and_noted() {
+        assert_eq!(read(b"5\nhello\r\n0\r\n"), (12, Step::Last, Some(Fault::ChunkSize)));
+        assert_eq!(read(b"5;a\nhello\r\n0\r\n").2, Some(Fault::ChunkSize));
+        assert_eq!(read(b"5\r\nhello\n0\r\n"), (12, Step::Last, Some(Fault::ChunkEnd)));
+    }
+
+    #[test]
+    fn bytes_that_were_not_copied_are_within_one_chunks_data() {
+        let mut chunked = Chunked::default();
+        assert!(!chunked.skip(1));
+        chunked.feed(b"64\r\nab");
+        assert!(!chunked.skip(99));
+        assert!(chunked.skip(97) && chunked.skip(1));
+        assert!(!chunked.skip(1));
+        assert_eq!(chunked.feed(b"\r\n0\r\n"), (5, Step::Last));
+    }
+}

@@ -142,3 +142,6 @@ fn last_coding(value: &[u8]) -> Option<&[u8]> {
 fn is_chunked(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"chunked")
 }
+
+#[cfg(test)]
+mod tests;

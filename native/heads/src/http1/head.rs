@@ -318,3 +318,6 @@ const TOKEN: [bool; 256] = {
 pub fn token(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,10 +137,10 @@ fn a_simple_packet_has_the_time_of_the_packet_before_and_a_remark_says_so() {
 
 #[test]
 fn a_simple_packet_is_cut_at_the_snaplen_of_the_first_interface() {
-    // 66 bytes are captured of each; two bytes of padding must not become payload.
-    let cut = &frames()[3][..66];
+    // 90 bytes are captured; two bytes of padding must not become payload.
+    let cut = &frames()[3][..90];
     let whole = u32::try_from(frames()[3].len()).expect("short").to_le_bytes();
-    let file = Pcapng::new(false).interface(1, 66, &[]).block(3, &[&whole, cut].concat());
+    let file = Pcapng::new(false).interface(1, 90, &[]).block(3, &[&whole, cut].concat());
     let outcome = read(file.bytes);
     let payload = frames()[3].len() - 58;
     assert_eq!(outcome.reader.counts().payload_bytes, payload as u64);
