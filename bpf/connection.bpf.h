@@ -61,6 +61,7 @@ enum connection_flag {
 	CONN_JOINED = 1 << 1,         /* bytes had passed before that */
 	CONN_ANNOUNCED = 1 << 2,      /* EVENT_CONNECTION was sent */
 	CONN_REQUEST_EGRESS = 1 << 3, /* requests leave this socket */
+	CONN_EARLY = 1 << 4,          /* its first bytes were seen on the listener, before it was there */
 };
 
 /* Written by the process programs, but for PROCESS_SENT: a race there sends it twice, which does no harm. */

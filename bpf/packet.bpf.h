@@ -11,6 +11,7 @@
 /* TCP flags, byte 13 of the header (RFC 9293, section 3.1). */
 enum {
 	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
 	TCP_RST = 0x04
 };
 
@@ -100,6 +101,8 @@ static __always_inline bool read_packet(struct __sk_buff *skb, struct packet *pa
 	packet->seq = (__u32)tcp[4] << 24 | (__u32)tcp[5] << 16 | (__u32)tcp[6] << 8 | tcp[7];
 	packet->at = at + (tcp[12] >> 4) * 4;
 	packet->flags = tcp[13];
+	if (packet->flags & TCP_SYN) /* it takes the first number, its data the next ones */
+		packet->seq++;
 	packet->payload = skb->len > packet->at ? skb->len - packet->at : 0;
 	return true;
 }

@@ -15,6 +15,8 @@ const volatile __u32 wanted_role = 0;
 
 /* Looks at a joined connection, at turns of the conversation, before it is called something else. */
 #define JOINED_TURNS 16
+/* Data that completes a handshake is a few segments at the most: a connection that has more was there before us. */
+#define EARLY_BYTES  16384
 /* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
 #define WALK_STEPS   1024
 
@@ -176,7 +178,7 @@ static __always_inline bool decide(struct bpf_sock *sk, struct connection *conne
 	}
 	if (egress)
 		connection->flags |= CONN_REQUEST_EGRESS;
-	if (!announce(sk, connection, walk->slot, walk->slot_index))
+	if (!(connection->flags & CONN_ANNOUNCED) && !announce(sk, connection, walk->slot, walk->slot_index))
 		return false;
 	connection->kind = KIND_HTTP;
 	COUNT(http);
@@ -199,10 +201,8 @@ static __always_inline bool synchronize(struct walk *walk)
 		flow->next = walk->slot->seq;
 		ahead = 0;
 	}
-	if (ahead == 0)
-		return true;
-	if (walk->slot->left == 0)
-		return true;
+	if (ahead == 0 || walk->slot->left == 0)
+		return walk->slot->left || (walk->slot->flags & (EVENT_FIN | EVENT_RST));
 	if (ahead < 0) {
 		if (unread <= 0) {
 			COUNT(duplicates);
@@ -267,21 +267,63 @@ static __always_inline void first_look(struct __sk_buff *skb, struct connection 
 	connection->cookie = bpf_get_socket_cookie(skb);
 	connection->flags |= CONN_SEEN;
 	/* The SYN counts as one byte acknowledged. */
-	if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
+	if (tcp->bytes_acked <= 1 && tcp->bytes_received > 0 && tcp->bytes_received <= EARLY_BYTES)
+		connection->flags |= CONN_EARLY;
+	else if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
 		connection->flags |= CONN_JOINED;
 	connection->last = 2;
+}
+
+/* What TCP has accepted already may have come with other bytes now: nobody reads them. */
+static __always_inline void leave_out_old(struct walk *walk)
+{
+	struct slot *slot = walk->slot;
+	__s32 old = (__s32)(slot->rcv_nxt - slot->seq);
+
+	if (old <= 0)
+		return;
+	if ((__u32)old >= slot->left) {
+		COUNT(duplicates);
+		old = slot->left;
+	}
+	slot->seq += old;
+	slot->at += old;
+	slot->left -= old;
+}
+
+/*
+ * Out of order before the first byte of a connection, or behind bytes that only the listener saw: what is here can't say
+ * what it is. User space gets it; the next segment that stands at a start decides.
+ */
+static __always_inline void hand_over_early(struct bpf_sock *sk, struct connection *connection, struct walk *walk)
+{
+	if ((connection->flags & CONN_JOINED) || !port_wanted(sk))
+		return;
+	if ((connection->flags & CONN_ANNOUNCED) || announce(sk, connection, walk->slot, walk->slot_index))
+		bpf_loop(WALK_STEPS, copy_step, walk, 0);
 }
 
 static __always_inline void walk_segment(struct bpf_sock *sk, struct walk *walk, __u8 direction)
 {
 	struct connection *connection = walk->connection;
 	bool turned = connection->last != direction;
-	__u32 payload = walk->slot->left;
+	__u32 payload;
 
 	if (walk->slot->left && turned)
 		connection->last = direction;
-	if (connection->kind == KIND_UNDECIDED && !decide(sk, connection, walk, direction, turned))
-		return;
+	if (direction == INGRESS && walk->slot->left)
+		leave_out_old(walk);
+	if (connection->kind == KIND_UNDECIDED) {
+		bool ahead = (__s32)(walk->slot->seq - walk->slot->rcv_nxt) > 0;
+
+		if (direction == INGRESS && (ahead || (connection->flags & CONN_EARLY))) {
+			hand_over_early(sk, connection, walk);
+			return;
+		}
+		if (!walk->slot->left || !decide(sk, connection, walk, direction, turned))
+			return;
+	}
+	payload = walk->slot->left;
 	walk->slot->request = (direction == EGRESS) == !!(connection->flags & CONN_REQUEST_EGRESS);
 	walk->flow = &connection->flows[direction & 1];
 	if (!synchronize(walk))

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 BLANK = b" \t\r\n"
 PARTS = {"method", "url", "status", "header_field", "header_value"}
 # Pauses are llhttp's way to hand over to another protocol; and every token is a method here (RFC 9110, section 9.1).
-NO_ERRORS = ("Pause on CONNECT/Upgrade", "Pause on PRI/Upgrade", "Invalid method for HTTP/x.x request")
+NO_ERRORS = (
+    "Pause on CONNECT/Upgrade",
+    "Pause on PRI/Upgrade",
+    "Invalid method for HTTP/x.x request",
+    "Expected space after method",
+)
 
 _CASE = re.compile(
     r"^(?P<level>\#+)[ ](?P<title>[^\n]+)\n"
@@ -78,6 +83,8 @@ def _case(name: str, meta: dict[str, Any], http: str, log: str) -> Case:
     data = _bytes(http)
     kind = meta["type"]
     parts, error, end = _read(log, data)
+    if "finish=2" in log:
+        error = "ended early"
     return Case(name, kind.startswith("response"), kind.endswith("-finish"), data, parts, error, end)
 
 

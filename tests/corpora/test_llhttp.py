@@ -58,7 +58,7 @@ def first_difference(ours: list[Part], case: Case) -> str | None:
     return odd[0] if odd else None
 
 
-@pytest.mark.parametrize("case", cases(ROOT), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(cases(ROOT)), ids=lambda case: case.name)
 def test_parts_and_faults_are_llhttps_or_the_difference_is_listed(case: Case) -> None:
     native = pytest.importorskip("masthead._native")
     found = disagreement(case, native.parse_spans(case.data, case.response, case.finish))

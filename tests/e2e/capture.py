@@ -11,6 +11,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Self
 
+from tests.e2e.processes import leashed
 from tests.e2e.waiting import DEADLINE, Lines
 
 Row = dict[str, Any]
@@ -50,7 +51,7 @@ class Capture:
         self.directory = directory
         self._output = output
         self._rows: Lines | None = None
-        command = [*prefix, *run_command(directory, *more)]
+        command = [*leashed("KILL"), *prefix, *run_command(directory, *more)]
         if output is None:
             self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             assert self.child.stdout is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from tests.e2e.waiting import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def leashed(number: str) -> tuple[str, ...]:
+    """A prefix under which a command gets this signal when the tests die, so that nothing is left running."""
+    return ("setpriv", "--pdeathsig", number) if shutil.which("setpriv") else ()
 
 
 def executable(pid: int) -> str:
@@ -59,7 +65,11 @@ def running(command: list[str], log: Path, **more: str) -> Iterator[subprocess.P
     """Run a command with its output in `log` and further environment variables, until the block is left."""
     with log.open("ab") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **more}
+            [*leashed("TERM"), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **more},
         )
     try:
         yield child

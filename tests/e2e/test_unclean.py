@@ -132,7 +132,7 @@ def test_a_request_that_is_never_answered_is_marked_no_response(capture: Capture
         assert "status_code" not in row["http"].get("response", {})
 
 
-def test_a_connection_that_began_before_the_capture_is_marked_joined_and_read_from_the_next_head(
+def test_a_connection_that_began_before_the_capture_is_read_from_the_next_head(
     capture_with: Callable[..., Capture],
 ) -> None:
     with RawServer(echo) as server, Conn.connect("127.0.0.1", server.port) as client:
@@ -145,7 +145,8 @@ def test_a_connection_that_began_before_the_capture_is_marked_joined_and_read_fr
         assert targets(role(rows, name)) == [f"/after/{number}" for number in range(3)]
     for row in rows:
         assert ["X-Tenant", "acme"] in request_fields(row)
-    assert all("joined" in quality(role(rows, name)[0]) for name in ("server", "client"))
+        # Nothing of these messages is missing; only who owns an older socket shows when it is used next.
+        assert set(quality(row)) <= {"joined", "process_unknown"}
 
 
 def test_a_body_that_was_under_way_at_the_start_gives_no_unmarked_row(capture_with: Callable[..., Capture]) -> None:

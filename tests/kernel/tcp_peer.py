@@ -150,6 +150,9 @@ class Peer:
     def take(self, segment: Segment, *, acknowledge: bool = True) -> None:
         """Take one segment as an honest receiver does."""
         self.reset |= bool(segment.flags & RST)
+        if segment.flags & ACK:
+            # An acknowledgement from before what the kernel has taken would be none.
+            self.seq = segment.ack
         if segment.seq == self.ack and acknowledge:
             self.received += segment.payload
             self.ended |= bool(segment.flags & FIN)

@@ -52,6 +52,7 @@ impl Default for Limits {
 struct Connection {
     inbound: Stream,
     outbound: Stream,
+    early: Vec<Early>,
     pairing: Pairing,
     last_time: u64,
 }
@@ -135,23 +136,9 @@ impl Connections {
         let mut connection =
             Box::new(Connection { pairing: Pairing::new(endpoints, joined, self.limits), ..Connection::default() });
         self.ledger.connections += 1;
-        let mut index = 0;
-        while let Some(early) = self.early.get(index) {
-            if early.tuple != tuple {
-                index += 1;
-                continue;
-            }
-            let early = self.early.remove(index);
-            let part = Part { seq: early.seq, bytes: &early.bytes, span: early.span, time: early.time, cut: early.cut };
-            let mut direction =
-                Direction { egress: false, pairing: &mut connection.pairing, ledger: &mut self.ledger, log };
-            connection.last_time = early.time;
-            if early.fin {
-                connection.inbound.fin(early.seq.wrapping_add(early.span), early.time);
-            }
-            let outcome = connection.inbound.push(part, Some(early.seq), &mut direction);
-            self.ledger.count(outcome);
-        }
+        // What was seen on the listener waits for the first segment, which says where TCP is.
+        let (mine, others) = std::mem::take(&mut self.early).into_iter().partition(|early| early.tuple == tuple);
+        (connection.early, self.early) = (mine, others);
         self.map.insert(cookie, connection);
     }
 
@@ -256,6 +243,9 @@ impl Ledger {
 impl Connection {
     fn segment(&mut self, segment: &Segment<'_>, ledger: &mut Ledger, log: &mut impl Log) -> Outcome {
         self.last_time = segment.time;
+        if !self.early.is_empty() {
+            self.recall_early(segment.accepted_in, ledger, log);
+        }
         // A response confirms what TCP had accepted before it: hand that out first.
         let (other_in, other_out) =
             if segment.egress { (segment.accepted_in, None) } else { (None, segment.accepted_out) };
@@ -282,7 +272,28 @@ impl Connection {
         }
     }
 
+    /// Hands over what was seen on the listener. Where TCP is by now may lie before it (it came out of order) or
+    /// behind it (it was accepted).
+    #[cold]
+    fn recall_early(&mut self, accepted: Option<u32>, ledger: &mut Ledger, log: &mut impl Log) {
+        let all = std::mem::take(&mut self.early);
+        let places = all.iter().map(|early| early.seq).chain(accepted);
+        if let Some(first) = places.reduce(|a, b| if b.wrapping_sub(a).cast_signed() < 0 { b } else { a }) {
+            self.inbound.begin(first);
+        }
+        for early in all {
+            let mut direction = Direction { egress: false, pairing: &mut self.pairing, ledger, log };
+            if early.fin {
+                self.inbound.fin(early.seq.wrapping_add(early.span), early.time);
+            }
+            let part = Part { seq: early.seq, bytes: &early.bytes, span: early.span, time: early.time, cut: early.cut };
+            let outcome = self.inbound.push(part, accepted, &mut direction);
+            ledger.count(outcome);
+        }
+    }
+
     fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        self.recall_early(None, ledger, log);
         // Requests first: what is held of a response belongs after them.
         let leave = self.pairing.requests_leave().unwrap_or(false);
         for egress in [leave, !leave] {

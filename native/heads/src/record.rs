@@ -150,3 +150,6 @@ fn u32_at(raw: &[u8], at: usize) -> Option<u32> {
 fn take_u64(raw: &[u8], at: usize) -> Result<u64, Unreadable> {
     raw.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes).ok_or(Unreadable)
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,6 +94,9 @@ pub struct Stream {
     next: Option<u32>,
     accepted: Option<u32>,
     pieces: Vec<Piece>,
+    /// The segment that TCP expected when it came: it counts for nothing until TCP has moved past its beginning, since
+    /// TCP may refuse it (a bad checksum), and must not displace what waits until then.
+    front: Option<Piece>,
     held: Vec<u8>,
     /// Length of `held` at which it is next looked through for bytes that came out.
     compact_at: usize,
@@ -141,6 +144,7 @@ impl Stream {
         let end = part.seq.wrapping_add(part.span);
         if self.pieces.is_empty() && part.seq == next && accepted.is_some_and(|to| distance(end, to) >= 0) {
             self.next = Some(end);
+            self.front = None;
             deliver(part.bytes, part.span, part.cut, Place { time: part.time, seq: part.seq }, reader);
             self.finish_if_due(reader);
             return Outcome::Used;
@@ -163,7 +167,7 @@ impl Stream {
 
     /// TCP has accepted everything before `accepted`.
     pub fn accept(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
-        self.note(accepted);
+        self.note(accepted, reader);
         if let (Some(next), Some(to)) = (self.next, self.accepted) {
             if distance(next, to) > 0 {
                 self.release(to, reader);
@@ -174,7 +178,7 @@ impl Stream {
 
     /// The connection is over: what is held comes out, with the gaps between.
     pub fn flush(&mut self, reader: &mut impl Reader) {
-        while !self.pieces.is_empty() {
+        while !self.pieces.is_empty() || self.front.is_some() {
             self.release_oldest(reader);
         }
         if let (Some((_, time)), false) = (self.fin, self.ended) {
@@ -183,8 +187,23 @@ impl Stream {
         }
     }
 
-    fn note(&mut self, accepted: Option<u32>) {
+    /// Begins at `seq`, unless it has begun.
+    pub fn begin(&mut self, seq: u32) {
+        self.next.get_or_insert(seq);
+    }
+
+    /// The front has been accepted: it beats what waited out of order.
+    fn settle(&mut self, reader: &mut impl Reader) {
+        if let Some(front) = self.front.take() {
+            self.insert(front, reader);
+        }
+    }
+
+    fn note(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
         if let Some(to) = accepted {
+            if self.front.is_some_and(|front| distance(front.seq, to) > 0) {
+                self.settle(reader);
+            }
             if self.accepted.is_none_or(|before| distance(before, to) > 0) {
                 self.accepted = Some(to);
             }
@@ -205,7 +224,7 @@ impl Stream {
     /// Hands out what TCP had accepted before the next segment came, as far as nothing is missing: no later copy of
     /// these bytes counts.
     fn release_run(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
-        self.note(accepted);
+        self.note(accepted, reader);
         let (Some(to), Some(next)) = (accepted, self.next) else { return };
         let mut end = next;
         for piece in &self.pieces {
@@ -254,7 +273,7 @@ impl Stream {
         }
         self.next = Some(next);
         self.pieces.drain(..if fin.is_some() { self.pieces.len() } else { used });
-        if self.pieces.is_empty() {
+        if self.pieces.is_empty() && self.front.is_none() {
             self.held.clear();
             self.held.shrink_to(SLACK);
         }
@@ -262,6 +281,7 @@ impl Stream {
 
     /// Hands out the first run of pieces although nobody said that TCP accepted it.
     fn release_oldest(&mut self, reader: &mut impl Reader) {
+        self.settle(reader);
         let Some(first) = self.pieces.first() else { return };
         let mut to = first.end();
         for piece in &self.pieces[1..] {
@@ -293,13 +313,13 @@ impl Stream {
 
     /// Bytes that are held and have not come out.
     fn live(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.copied as usize).sum()
+        self.pieces.iter().chain(&self.front).map(|piece| piece.copied as usize).sum()
     }
 
     /// Moves the bytes that are still held to the front.
     fn compact(&mut self) {
         let mut fresh = Vec::with_capacity(self.live());
-        for piece in &mut self.pieces {
+        for piece in self.pieces.iter_mut().chain(&mut self.front) {
             let bytes = self.held.get(piece.start..piece.start + piece.copied as usize).unwrap_or_default();
             piece.start = fresh.len();
             fresh.extend_from_slice(bytes);
@@ -320,7 +340,11 @@ impl Stream {
             whole: (part.seq, part.seq.wrapping_add(part.span)),
         };
         self.held.extend_from_slice(part.bytes);
-        self.insert(piece, reader);
+        if early {
+            self.insert(piece, reader);
+        } else {
+            self.front = Some(piece);
+        }
     }
 
     fn insert(&mut self, mut new: Piece, reader: &mut impl Reader) {

@@ -22,12 +22,19 @@ pub(crate) enum Failure {
 
 impl Failure {
     fn of(what: &str, error: &libbpf_rs::Error) -> Failure {
-        let log = last_log();
-        let detail = if log.is_empty() { format!("{error:#}") } else { format!("{error:#}: {log}") };
-        if error.kind() == ErrorKind::PermissionDenied && !log.contains("processed") {
-            return Failure::NotPermitted(format!("{what} is not permitted: {error:#}"));
+        let log = LOG.lock().map(|log| log.clone()).unwrap_or_default();
+        // The verifier refuses with EACCES too: its last words are the instruction's, before its count.
+        let verdict =
+            log.iter().position(|line| line.starts_with("processed ")).and_then(|at| log.get(at.checked_sub(1)?));
+        match (verdict, error.kind()) {
+            (Some(verdict), _) => {
+                Failure::NotSupported(format!("{what} failed: the kernel's verifier says: {verdict}"))
+            }
+            (None, ErrorKind::PermissionDenied) => Failure::NotPermitted(format!("{what} is not permitted: {error:#}")),
+            (None, _) => {
+                Failure::NotSupported(format!("{what} failed: {error:#} {}", log.last().map_or("", |line| line)))
+            }
         }
-        Failure::NotSupported(format!("{what} failed: {detail}"))
     }
 }
 
@@ -49,10 +56,6 @@ fn keep_log(_: libbpf_rs::PrintLevel, text: String) {
         let extra = log.len().saturating_sub(LOG_LINES);
         log.drain(..extra);
     }
-}
-
-fn last_log() -> String {
-    LOG.lock().map(|log| log.iter().rev().take(4).rev().cloned().collect::<Vec<_>>().join(" | ")).unwrap_or_default()
 }
 
 /// Opens the object and sets what must be set before loading.

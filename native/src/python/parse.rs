@@ -95,11 +95,14 @@ pub(crate) fn parse_spans(data: &[u8], response: bool, finish: bool) -> Vec<(Str
                 break;
             }
             Event::More => {
-                if finish {
-                    if parser.in_head() {
-                        parser.close(0);
-                        tell(&parser.message.head, u64::from(parser.first_seq), &mut told);
-                    } else if parser.close(0) == Event::End {
+                if parser.in_head() {
+                    // What is missing is no fault where the bytes are not said to be all.
+                    parser.cut |= !finish;
+                    parser.close(0);
+                    framing::decide(&mut parser.message.head, kind, Asked::default());
+                    tell(&parser.message.head, u64::from(parser.first_seq), &mut told);
+                } else if finish {
+                    if parser.close(0) == Event::End {
                         told.push(("body".to_owned(), base, parser.message.body_bytes));
                         told.push(("end".to_owned(), at as u64, 0));
                     } else {

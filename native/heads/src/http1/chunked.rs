@@ -6,6 +6,8 @@ use crate::exchange::Fault;
 enum State {
     #[default]
     Size,
+    /// White space after the size.
+    Blank,
     /// `chunk-ext`, up to the end of the line.
     Extension,
     /// After a CR that ends the size line.
@@ -81,8 +83,14 @@ impl Chunked {
                 self.begun = true;
             }
             (State::Size, _) if !self.begun => return Step::Bad(Fault::ChunkSize),
-            // White space here is "bad" (section 7.1.1) but read by everybody.
-            (State::Size, b';' | b' ' | b'\t') => self.state = State::Extension,
+            // White space is "bad" before an extension (section 7.1.1), and a fault before anything else.
+            (State::Size | State::Blank, b' ' | b'\t') => self.state = State::Blank,
+            (State::Size | State::Blank, b';') => self.state = State::Extension,
+            (State::Blank, _) => {
+                self.fault.get_or_insert(Fault::ChunkSize);
+                self.state = State::Extension;
+                return self.line(byte);
+            }
             (State::Size | State::Extension, b'\r') => self.state = State::SizeLineFeed,
             (State::SizeLineFeed, b'\n') => return self.size_read(),
             // A lone LF may end a line of a head (section 2.2), but none of a chunk's.
@@ -144,9 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_white_space_after_the_size_are_passed_over() {
-        assert_eq!(read(b"5;a=b;c=\"d;e\"\r\nhello\r\n0;x\r\n").1, Step::Last);
-        assert_eq!(read(b"5 \t;a\r\nhello\r\n0 \r\n").1, Step::Last);
+    fn extensions_are_passed_over() {
+        assert_eq!(read(b"5;a=b;c=\"d;e\"\r\nhello\r\n0;x\r\n"), (27, Step::Last, None));
+        assert_eq!(read(b"5 \t;a\r\nhello\r\n0\r\n"), (17, Step::Last, None));
+    }
+
+    #[test]
+    fn what_follows_the_size_and_is_no_extension_is_passed_over_and_noted() {
+        assert_eq!(read(b"5 \r\nhello\r\n0\r\n"), (14, Step::Last, Some(Fault::ChunkSize)));
+        assert_eq!(read(b"5 x\r\nhello\r\n0\r\n").2, Some(Fault::ChunkSize));
+        assert_eq!(read(b"5 \nhello\r\n0\r\n").2, Some(Fault::ChunkSize));
     }
 
     #[test]

@@ -119,13 +119,14 @@ fn request_line(head: &mut Head, line: &[u8]) {
     }
     let version_at = line.len().checked_sub(9).filter(|at| *at > space && line[*at] == b' ');
     let version = version_at.and_then(|at| version(&line[at + 1..]));
-    let target_end = if version.is_some() { version_at.unwrap_or(line.len()) } else { line.len() };
+    let version_at = if version.is_some() { version_at } else { odd_version(line, space) };
+    let target_end = version_at.unwrap_or(line.len());
     let target = &line[space + 1..target_end];
     head.version = version;
     head.start = StartLine {
         first: span(0, space),
         second: span(space + 1, target_end),
-        third: version_at.filter(|_| version.is_some()).map_or_else(Span::default, |at| span(at + 1, line.len())),
+        third: version_at.map_or_else(Span::default, |at| span(at + 1, line.len())),
     };
     let at = head.start.second.start;
     if version.is_none() {
@@ -134,9 +135,18 @@ fn request_line(head: &mut Head, line: &[u8]) {
     if space == 0 {
         head.fault.get_or_insert((Fault::Method, 0));
     }
-    if target.is_empty() || memchr::memchr2(b' ', b'\t', target).is_some() {
+    // A target is of ASCII (RFC 3986, section 2).
+    if target.is_empty() || memchr::memchr2(b' ', b'\t', target).is_some() || !target.is_ascii() {
         head.fault.get_or_insert((Fault::Target, at));
     }
+}
+
+/// The space before a version that is none of HTTP's, as `RTSP/1.0`.
+fn odd_version(line: &[u8], method_end: usize) -> Option<usize> {
+    let space = memchr::memrchr(b' ', line).filter(|space| *space > method_end)?;
+    let word = &line[space + 1..];
+    let slash = memchr(b'/', word)?;
+    (slash > 0 && word[..slash].iter().all(u8::is_ascii_alphabetic)).then_some(space)
 }
 
 /// A request line whose method is none.
@@ -217,7 +227,8 @@ fn read_fields(
             open = bad != Some(Fault::NoColon);
             bad
         };
-        if let Some(kind) = bad.filter(|_| end < raw.len()) {
+        // A line that was cut off may have lost its colon.
+        if let Some(kind) = bad.filter(|kind| *kind != Fault::NoColon || end < raw.len()) {
             fault.get_or_insert((kind, span(at, at).start));
         }
         at = end + 1;

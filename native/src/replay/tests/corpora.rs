@@ -1,6 +1,7 @@
 //! The captures of other projects, judged by Wireshark's programs where they are installed.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,10 +16,15 @@ fn captures() -> Option<Vec<PathBuf>> {
     collect(&root.join("pcap"), &mut files);
     files.sort();
     if files.is_empty() {
-        println!("SKIPPED: no captures under {} (set MASTHEAD_CORPORA)", root.display());
+        skipped(&format!("no captures under {} (set MASTHEAD_CORPORA)", root.display()));
         return None;
     }
     Some(files)
+}
+
+/// Says so where the test runner does not swallow it.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -52,7 +58,7 @@ fn every_capture_is_read_to_its_end_and_the_account_adds_up() {
 fn packet_counts_equal_those_of_capinfos() {
     for file in captures().into_iter().flatten() {
         let Some(table) = output("capinfos", &["-cMTr"], &file) else {
-            println!("SKIPPED: capinfos is not installed");
+            skipped("capinfos is not installed");
             return;
         };
         let expected: Option<u64> = table.trim().rsplit('\t').next().and_then(|count| count.parse().ok());
@@ -72,7 +78,7 @@ fn payload_and_connections_equal_those_of_tshark() {
     let bytes = std::fs::read(&merged);
     let _ = std::fs::remove_file(&merged);
     let (Some(table), Ok(bytes)) = (table, bytes) else {
-        println!("SKIPPED: mergecap or tshark is not installed");
+        skipped("mergecap or tshark is not installed");
         return;
     };
     let mut reader = Reader::of(bytes.clone()).expect("a capture file");

@@ -144,7 +144,7 @@ fn a_simple_packet_is_cut_at_the_snaplen_of_the_first_interface() {
     let outcome = read(file.bytes);
     let payload = frames()[3].len() - 58;
     assert_eq!(outcome.reader.counts().payload_bytes, payload as u64);
-    assert_eq!(outcome.rows[0].marks.contains(&"cut"), true, "{:?}", outcome.rows);
+    assert!(outcome.rows[0].marks.contains(&"cut"), "{:?}", outcome.rows);
 }
 
 #[test]

@@ -50,15 +50,25 @@ fn what_is_wrong_with_a_request_line_is_said() {
         ("GET /\r\n\r\n", Fault::Version, 4),
         ("GET / HTTP/1.10\r\n\r\n", Fault::Version, 4),
         ("GET / http/1.1\r\n\r\n", Fault::Version, 4),
+        ("GET / RTSP/1.0\r\n\r\n", Fault::Version, 4),
         ("GET / HTTP/1.1 \r\n\r\n", Fault::Version, 4),
         (" GET / HTTP/1.1\r\n\r\n", Fault::Method, 0),
         ("G(T / HTTP/1.1\r\n\r\n", Fault::Method, 0),
         ("GET  HTTP/1.1\r\n\r\n", Fault::Target, 4),
         ("GET /a b HTTP/1.1\r\n\r\n", Fault::Target, 4),
         ("GET  / HTTP/1.1\r\n\r\n", Fault::Target, 4),
+        ("GET /\u{e9} HTTP/1.1\r\n\r\n", Fault::Target, 4),
     ];
     for (text, what, at) in cases {
         assert_eq!(fault(Kind::Request, text), Some((what, at)), "{text:?}");
+    }
+}
+
+#[test]
+fn the_version_of_another_protocol_is_no_part_of_the_target() {
+    for (text, target) in [("GET /a b RTSP/1.0", "/a b"), ("GET /a http/1.1", "/a"), ("GET /a /b", "/a /b")] {
+        let head = head(Kind::Request, &format!("{text}\r\n\r\n"));
+        assert_eq!((head.start.second.of(&head.raw), head.version), (target.as_bytes(), None), "{text}");
     }
 }
 

@@ -1,0 +1,65 @@
+"""Debian 12's stock kernel, 6.1, the oldest that masthead is tried on: it loads every program, and calls are logged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.capture import check_ledger, lost, masthead, of_port
+from tests.e2e.namespaces import run
+from tests.e2e.rows import quality, request_fields, response_fields, role, targets
+from tests.kernel.guest.machine import UnavailableError, boot
+
+if TYPE_CHECKING:
+    from tests.e2e.capture import Row
+
+pytestmark = pytest.mark.kernel
+
+LATER = {"received"}
+"""Programs for a tracepoint that 6.1 lacks: sock_recv_length came with 6.3."""
+
+
+@pytest.fixture(scope="module")
+def guest() -> dict[str, Any]:
+    try:
+        return boot()
+    except UnavailableError as error:
+        pytest.skip(f"Debian 12's kernel can't be run here: {error}")
+
+
+def names(programs: str) -> set[str]:
+    return {program["name"] for program in json.loads(programs)}
+
+
+def ends(done: dict[str, Any]) -> tuple[list[Row], list[Row]]:
+    rows = of_port(done["rows"].encode().splitlines(), done["port"])
+    return role(rows, "server"), role(rows, "client")
+
+
+def test_every_program_loads_on_6_1_but_the_one_whose_tracepoint_came_later(guest: dict[str, Any]) -> None:
+    assert guest["kernel"].startswith("6.1.")
+    doctor = guest["doctor"]
+    assert doctor["status"] == 0, doctor["words"]
+    here = names(run(*masthead(), "doctor", "--programs", "--json"))
+    assert {"ingress", "egress", "sock_create"} <= here
+    assert names(doctor["programs"]) == here - LATER
+
+
+def test_calls_are_logged_at_both_ends_with_nothing_lost(guest: dict[str, Any]) -> None:
+    done = guest["run"]
+    assert done["status"] == 0, done["words"]
+    assert lost(check_ledger(done["words"])) == 0
+    for rows in ends(done):
+        assert targets(rows) == ["/orders", "/orders/7"]
+        assert [row["http"]["response"]["status_code"] for row in rows] == [201, 200]
+        assert ["X-Tenant", "acme"] in request_fields(rows[0])
+        assert all(["X-Served-By", "guest"] in response_fields(row) for row in rows)
+
+
+def test_clients_are_known_there_and_servers_are_not(guest: dict[str, Any]) -> None:
+    servers, clients = ends(guest["run"])
+    assert [row["process"]["pid"] for row in clients] == [guest["pid"]] * 2
+    assert [quality(row) for row in clients] == [[]] * 2
+    assert [quality(row) for row in servers] == [["process_unknown"]] * 2
