@@ -27,6 +27,7 @@ enum event_flag {
 		1 << 3,        /* data that completed a handshake: cookie is 0, struct event_tuple precedes the bytes */
 	EVENT_JOINED = 1 << 4, /* EVENT_CONNECTION: bytes had passed before the first look */
 	EVENT_CUT = 1 << 5,    /* bytes were left out because of a limit, not because they are a body */
+	/* EVENT_CONNECTION: its first bytes were seen on the listener, if at all. EVENT_SEGMENT: */
 	EVENT_UNSURE = 1 << 6, /* the kernel side did not know where it was in the stream, so it copied */
 };
 

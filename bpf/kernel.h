@@ -33,12 +33,16 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	struct {
+		__u32 lrcvtime; /* of the last data received, jiffies */
+	} icsk_ack;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 rcv_nxt;
 	__u32 snd_nxt;
+	__u32 lsndtime; /* of the last data sent, jiffies */
 };
 
 struct task_struct {

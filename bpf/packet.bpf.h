@@ -80,27 +80,38 @@ static __always_inline __u32 tcp_header_at(struct __sk_buff *skb)
 	return 0;
 }
 
+/* The part of the TCP header that is read (RFC 9293, section 3.1). */
+struct tcp_start {
+	__u16 source;
+	__u16 destination;
+	__u32 seq;
+	__u32 ack;
+	__u8 offset; /* upper half: length of the header in words */
+	__u8 flags;
+};
+
 static __always_inline bool read_packet(struct __sk_buff *skb, struct packet *packet)
 {
 	__u32 at = tcp_header_at(skb);
-	__u8 tcp[14];
+	struct tcp_start tcp;
 
 	if (!at || at > 4096)
 		return false;
 
-	void *data = (void *)(long)skb->data;
 	void *end = (void *)(long)skb->data_end;
-	__u8 *header = data + at;
+	struct tcp_start *header = (void *)(long)skb->data + at;
 
 	/* Headers are in the linear part as a rule: reading them there saves a helper call. */
-	if ((void *)header + sizeof(tcp) <= end)
-		__builtin_memcpy(tcp, header, sizeof(tcp));
-	else if (bpf_skb_load_bytes(skb, at, tcp, sizeof(tcp)))
+	if ((void *)(header + 1) <= end) {
+		tcp.seq = header->seq;
+		tcp.offset = header->offset;
+		tcp.flags = header->flags;
+	} else if (bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp))) {
 		return false;
-
-	packet->seq = (__u32)tcp[4] << 24 | (__u32)tcp[5] << 16 | (__u32)tcp[6] << 8 | tcp[7];
-	packet->at = at + (tcp[12] >> 4) * 4;
-	packet->flags = tcp[13];
+	}
+	packet->seq = bpf_ntohl(tcp.seq);
+	packet->at = at + (tcp.offset >> 4) * 4;
+	packet->flags = tcp.flags;
 	if (packet->flags & TCP_SYN) /* it takes the first number, its data the next ones */
 		packet->seq++;
 	packet->payload = skb->len > packet->at ? skb->len - packet->at : 0;

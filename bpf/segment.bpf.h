@@ -82,7 +82,8 @@ static __always_inline bool send_process(struct slot *slot, __u32 index, struct 
 /* Tells user space who speaks. Not done until it got there: without it the connection's records mean nothing. */
 static __always_inline bool announce(struct bpf_sock *sk, struct connection *connection, struct slot *slot, __u32 index)
 {
-	__u8 flags = connection->flags & CONN_JOINED ? EVENT_JOINED : 0;
+	__u8 flags = (connection->flags & CONN_JOINED ? EVENT_JOINED : 0) |
+	             (connection->flags & CONN_EARLY ? EVENT_UNSURE : 0);
 
 	begin_event(slot, index, connection->cookie, EVENT_CONNECTION, flags);
 	slot->event.time = bpf_ktime_get_ns();
@@ -261,8 +262,16 @@ static __always_inline void find_again(struct walk *walk, bool turned)
 		walk->connection->responses = walk->connection->requests;
 }
 
+static __always_inline bool has_answered(struct bpf_sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	return tcp && (__s32)(tcp->lsndtime - tcp->inet_conn.icsk_ack.lrcvtime) >= 0;
+}
+
 /* The first data segment: who is it, and did we miss its beginning? */
-static __always_inline void first_look(struct __sk_buff *skb, struct connection *connection, struct bpf_tcp_sock *tcp)
+static __always_inline void first_look(struct __sk_buff *skb, struct bpf_sock *sk, struct connection *connection,
+                                       struct bpf_tcp_sock *tcp, __u8 direction)
 {
 	connection->cookie = bpf_get_socket_cookie(skb);
 	connection->flags |= CONN_SEEN;
@@ -271,7 +280,13 @@ static __always_inline void first_look(struct __sk_buff *skb, struct connection 
 		connection->flags |= CONN_EARLY;
 	else if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
 		connection->flags |= CONN_JOINED;
-	connection->last = 2;
+	/*
+	 * Is this segment the first word of a new turn? On a connection that we joined, only if the socket has sent since it
+	 * last received: text in the middle of a body can look like a request.
+	 */
+	connection->last = direction;
+	if (!(connection->flags & CONN_JOINED) || (direction == INGRESS && tcp->bytes_acked > 1 && has_answered(sk)))
+		connection->last = !direction;
 }
 
 /* What TCP has accepted already may have come with other bytes now: nobody reads them. */
@@ -365,9 +380,6 @@ static __always_inline void on_segment(struct __sk_buff *skb, __u8 direction)
 
 	if (!sk)
 		return;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return;
 	if (sk->state == TCP_LISTEN) {
 		if (packet.payload && direction == INGRESS)
 			on_listener(skb, &packet);
@@ -394,15 +406,21 @@ static __always_inline void on_segment(struct __sk_buff *skb, __u8 direction)
 	if (!tcp)
 		return;
 	if (!(connection->flags & CONN_SEEN))
-		first_look(skb, connection, tcp);
+		first_look(skb, sk, connection, tcp, direction);
 
 	struct walk walk = {.skb = skb, .connection = connection};
 
-	/* Two CPUs may have segments of one connection at once; only one of them may move the state. */
-	if (direction == INGRESS && __sync_fetch_and_or(&connection->busy, 1)) {
-		COUNT(contended);
-		connection->flows[INGRESS].synced = 0;
-		connection->flows[INGRESS].state = FLOW_UNSURE;
+	/*
+	 * Two CPUs may have arriving segments of one connection at once (what leaves holds the socket's lock). A plain flag
+	 * sees nearly all of it, and all that hangs on it is what is copied: an atomic one would cost every segment more.
+	 */
+	if (direction == INGRESS) {
+		if (connection->busy) {
+			COUNT(contended);
+			connection->flows[INGRESS].synced = 0;
+			connection->flows[INGRESS].state = FLOW_UNSURE;
+		}
+		connection->busy = 1;
 	}
 	struct slot *slot = take_slot(&walk.slot_index);
 

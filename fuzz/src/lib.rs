@@ -9,6 +9,10 @@ pub struct Rows(pub Vec<String>);
 
 impl Log for Rows {
     fn exchange(&mut self, _endpoints: &Endpoints, exchange: &Exchange) {
+        assert!(
+            exchange.request.is_some() || exchange.response.is_some() || !exchange.interim.is_empty(),
+            "a row of nothing"
+        );
         let messages = [&exchange.request, &exchange.response].into_iter().flatten();
         for message in messages.chain(&exchange.interim) {
             check(message);

@@ -68,6 +68,7 @@ fn rows(requests: &[u8], responses: &[u8], mut size: impl FnMut(usize) -> usize)
     }
     connections.finish(&mut log);
     assert!(connections.ledger.closed(), "{:?}", connections.ledger);
+    assert!(log.0.len() <= requests.len() + responses.len(), "more rows than bytes");
     // Where a row began on the wire is said by its segment, which is what differs here.
     for row in &mut log.0 {
         let end = row.rfind("request_seq").unwrap_or(row.len());

@@ -1,5 +1,5 @@
 //! Invariants, for segments in any order, repeated, overlapping, cut short and out of any window, on a few connections:
-//! no panic; every record is accounted for; every exchange that was put together is logged once; nothing stays behind.
+//! no panic; no more rows than bytes; every record is accounted for; every exchange that was put together is logged once; nothing stays behind.
 #![no_main]
 
 use fuzz::{endpoints, Input, Rows};
@@ -38,6 +38,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(connections.open_exchanges(), 0);
     assert!(connections.ledger.closed(), "{:?}", connections.ledger);
     assert_eq!(connections.ledger.exchanges, log.0.len() as u64);
+    assert!(log.0.len() <= data.len(), "more rows than bytes");
 });
 
 fn segment<'a>(input: &mut Input<'a>, flags: u8) -> Segment<'a> {

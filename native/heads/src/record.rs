@@ -15,6 +15,7 @@ const RST: u8 = 1 << 2;
 const LISTENER: u8 = 1 << 3;
 const JOINED: u8 = 1 << 4;
 const CUT: u8 = 1 << 5;
+const UNSURE: u8 = 1 << 6;
 
 /// One record. Byte slices point into the ring.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub enum Record<'a> {
     Connection {
         endpoints: Endpoints,
         joined: bool,
+        /// Nothing had been decided when it was announced: its first bytes were seen on the listener, if at all.
+        doubtful: bool,
     },
     Process {
         cookie: u64,
@@ -88,7 +91,7 @@ pub fn decode(raw: &[u8]) -> Result<Record<'_>, Unreadable> {
                 cgroup: Some(take_u64(rest, TUPLE + 8)?),
                 process: None,
             };
-            Ok(Record::Connection { endpoints, joined: flags & JOINED != 0 })
+            Ok(Record::Connection { endpoints, joined: flags & JOINED != 0, doubtful: flags & UNSURE != 0 })
         }
         3 => {
             let comm = rest.get(16..32).ok_or(Unreadable)?;

@@ -6,6 +6,10 @@
 //! (`tcp_data_queue`, `tcp_data_queue_ofo` in `net/ipv4/tcp_input.c`): a segment that TCP expected now beats one that
 //! waited out of order; between two that wait, the one that begins earlier wins, unless the other covers it whole.
 
+mod piece;
+
+use piece::{distance, wins, Piece};
+
 /// What comes out, in order.
 pub trait Reader {
     fn data(&mut self, bytes: &[u8], at: Place);
@@ -34,42 +38,6 @@ const HELD: usize = 1 << 20;
 const SLACK: usize = 16 << 10;
 /// Pieces held, likewise: many tiny segments.
 const PIECES: usize = 4096;
-
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    seq: u32,
-    span: u32,
-    /// Where its copied bytes begin in `held`, and how many there are.
-    start: usize,
-    copied: u32,
-    time: u64,
-    cut: bool,
-    /// It waits out of order: TCP expected an earlier byte when it came.
-    early: bool,
-    /// Where its segment began and ended, whatever others took of it since: that decides whose bytes count.
-    whole: (u32, u32),
-}
-
-impl Piece {
-    fn end(&self) -> u32 {
-        self.seq.wrapping_add(self.span)
-    }
-
-    /// Leaves out the first `count` bytes.
-    fn trim_front(&mut self, count: u32) {
-        let copied = count.min(self.copied);
-        self.seq = self.seq.wrapping_add(count);
-        self.span -= count;
-        self.start += copied as usize;
-        self.copied -= copied;
-    }
-
-    /// Keeps the first `count` bytes.
-    fn keep(&mut self, count: u32) {
-        self.span = count;
-        self.copied = self.copied.min(count);
-    }
-}
 
 /// What became of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,11 +72,6 @@ pub struct Stream {
     ended: bool,
     /// Time of the last segment.
     time: u64,
-}
-
-/// Signed distance from `from` to `to` in sequence space.
-fn distance(from: u32, to: u32) -> i32 {
-    to.wrapping_sub(from).cast_signed()
 }
 
 impl Stream {
@@ -342,8 +305,16 @@ impl Stream {
         self.held.extend_from_slice(part.bytes);
         if early {
             self.insert(piece, reader);
-        } else {
-            self.front = Some(piece);
+        } else if let Some(mut old) = self.front.replace(piece) {
+            // What it held beyond this one may still be accepted: it waits as if it had come out of order.
+            let beyond = distance(piece.end(), old.end());
+            if beyond > 0 {
+                old.trim_front(old.span.saturating_sub(beyond.unsigned_abs()));
+                old.early = true;
+                // TCP has refused it, as a rule: it may fill a hole, and must lose against everything else.
+                old.whole = (old.end(), old.end());
+                self.insert(old, reader);
+            }
         }
     }
 
@@ -353,7 +324,7 @@ impl Stream {
             if distance(old.seq, new.end()) <= 0 {
                 break;
             }
-            if self.disagree(&old, &new) && new.early {
+            if new.early && !new.refused() && !old.refused() && self.disagree(&old, &new) {
                 reader.overlap();
             }
             if wins(&new, &old) {
@@ -406,18 +377,6 @@ impl Stream {
         let count = one.len().min(two.len());
         one[..count] != two[..count]
     }
-}
-
-/// Whether `new` replaces what `old` holds for the same bytes.
-fn wins(new: &Piece, old: &Piece) -> bool {
-    if !new.early {
-        return true;
-    }
-    if !old.early {
-        return false;
-    }
-    let (starts_before, ends_after) = (distance(new.whole.0, old.whole.0), distance(old.whole.1, new.whole.1));
-    starts_before > 0 || (starts_before == 0 && ends_after > 0)
 }
 
 fn deliver(bytes: &[u8], span: u32, cut: bool, at: Place, reader: &mut impl Reader) {

@@ -51,7 +51,7 @@ fn ok() -> Turn {
 }
 
 fn conversations() -> Vec<Conversation> {
-    let fields: String = (0..1200).map(|number| format!("X-{number}: value {number}\r\n")).collect();
+    let fields = (0..1200).map(|number| format!("X-{number}: value {number}\r\n")).collect::<Vec<_>>().concat();
     let get = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let chunks = |trailers: &str| {
@@ -202,7 +202,7 @@ fn rows(conversation: &Conversation, limit: usize, cut: impl Fn(usize) -> bool) 
     let mut socket = Socket::new(limit);
     let mut at = 0;
     for (egress, pieces) in &conversation.turns {
-        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes()).copied().collect();
+        let bytes: Vec<u8> = pieces.iter().flat_map(Piece::bytes).copied().collect();
         let mut from = 0;
         for to in 1..=bytes.len() {
             at += 1;
@@ -350,7 +350,7 @@ fn messages_are_the_same_however_their_bytes_are_cut() {
     for conversation in conversations() {
         for (kind, egress) in [(Kind::Request, false), (Kind::Response, true)] {
             let said = conversation.turns.iter().filter(|(from, _)| *from == egress);
-            let bytes: Vec<u8> = said.flat_map(|(_, pieces)| pieces).flat_map(|piece| piece.bytes()).copied().collect();
+            let bytes: Vec<u8> = said.flat_map(|(_, pieces)| pieces).flat_map(Piece::bytes).copied().collect();
             let whole = messages(kind, &[&bytes]);
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             assert_eq!(messages(kind, &single), whole, "{}, byte by byte", conversation.name);

@@ -5,6 +5,11 @@ pub(crate) fn wall_offset() -> i64 {
     now(libc::CLOCK_REALTIME) - now(libc::CLOCK_MONOTONIC)
 }
 
+/// `CLOCK_MONOTONIC`, nanoseconds: the kernel side's clock.
+pub(crate) fn monotonic() -> u64 {
+    now(libc::CLOCK_MONOTONIC).unsigned_abs()
+}
+
 fn now(clock: libc::clockid_t) -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place to write to, and both clocks exist on every Linux.

@@ -105,6 +105,9 @@ impl Driver<'_, '_> {
                 self.intake.borrow_mut().rows.set_offset(clock::wall_offset());
                 clocked = Instant::now();
             }
+            if !busy {
+                self.intake.borrow_mut().tick(clock::monotonic());
+            }
             if self.due(flushed) {
                 self.flush(&mut waiting);
                 flushed = Instant::now();

@@ -45,12 +45,16 @@ impl Intake {
             Ok(Record::Segment { cookie, segment }) => self.connections.segment(cookie, &segment, &mut self.rows),
             Ok(Record::Early { tuple, segment }) => self.connections.early(tuple, &segment),
             Ok(Record::Close { cookie, segment }) => self.connections.close(cookie, &segment, &mut self.rows),
-            Ok(Record::Connection { endpoints, joined }) => {
+            Ok(Record::Connection { endpoints, joined, doubtful }) => {
+                let cookie = endpoints.cookie;
                 ledger.take();
                 if let Some(cgroup) = endpoints.cgroup {
                     self.rows.lookup_mut().learn_cgroup(cgroup);
                 }
                 self.connections.open(endpoints, joined, &mut self.rows);
+                if doubtful {
+                    self.connections.doubt(cookie);
+                }
             }
             Ok(Record::Process { cookie, process }) => {
                 ledger.take();
@@ -81,6 +85,11 @@ impl Intake {
 
     pub(crate) fn panics(&self) -> u64 {
         self.panics
+    }
+
+    /// Time goes on without records: what was closed is logged.
+    pub(crate) fn tick(&mut self, now: u64) {
+        self.connections.bury(now, &mut self.rows);
     }
 
     /// The source is over: what is open is logged as it stands.

@@ -16,6 +16,14 @@ mod code {
     pub(super) const EXIT: u8 = 0x95;
     pub(super) const LOAD_IMMEDIATE: u8 = 0x18;
     pub(super) const MOVE_IMMEDIATE: [u8; 2] = [0xb7, 0xb4];
+    /// Of whole registers.
+    pub(super) const MOVE: u8 = 0xbf;
+    /// Eight bytes, from and to memory.
+    pub(super) const LOAD_WORD: u8 = 0x79;
+    pub(super) const STORE_WORD: u8 = 0x7b;
+    /// The frame pointer.
+    pub(super) const FRAME: u8 = 10;
+    pub(super) const JUMP_ALWAYS: u8 = 0x05;
     /// Class of jumps.
     pub(super) const JUMPS: [u8; 2] = [0x05, 0x06];
     /// `src` of a call: another function of the program; a kernel function.
@@ -128,24 +136,70 @@ fn exits(entry: &[Instruction]) -> BTreeSet<String> {
     ends.map(|(at, _)| constant(at).unwrap_or_else(|| "not constant".to_owned())).collect()
 }
 
-/// Stores through the context register before it is overwritten: a program that writes to its context changes things.
+/// Stores through the context: a program that writes to it changes things. Follows the context through registers and
+/// the stack, along every path.
 fn context_stores(entry: &[Instruction]) -> usize {
-    // The entry gets its context in r1 and keeps copies: follow moves of whole registers.
-    let mut holds = [false; 16];
-    holds[1] = true;
-    let mut stores = 0;
-    for instruction in entry {
-        let (class, to, from) =
-            (instruction.code & 0x07, usize::from(instruction.destination), usize::from(instruction.source));
-        if instruction.code == 0xbf {
-            holds[to & 15] |= holds[from & 15];
-        } else if code::STORES.contains(&class) && holds[to & 15] && to != 10 {
-            stores += 1;
-        } else if matches!(class, 0x00 | 0x01 | 0x04 | 0x07) {
-            holds[to & 15] = false;
-        } else if instruction.code == code::CALL {
-            holds[..6].fill(false);
+    // Bits 0 to 10: registers that may hold the context. Bits 16 on: eight-byte places of the stack.
+    let mut holds = vec![0_u128; entry.len()];
+    let mut seen = vec![false; entry.len()];
+    let mut waiting = vec![(0_usize, 1_u128 << 1)];
+    while let Some((at, state)) = waiting.pop() {
+        let Some(instruction) = entry.get(at) else { continue };
+        if seen[at] && holds[at] | state == holds[at] {
+            continue;
+        }
+        seen[at] = true;
+        holds[at] |= state;
+        let after = after(instruction, holds[at]);
+        let relative = |offset: i64| usize::try_from(i64::try_from(at).unwrap_or(0) + 1 + offset).unwrap_or(usize::MAX);
+        let jump =
+            code::JUMPS.contains(&(instruction.code & 0x07)) && !matches!(instruction.code, code::CALL | code::EXIT);
+        let always = instruction.code == code::JUMP_ALWAYS;
+        if instruction.code != code::EXIT && !always {
+            let wide = i64::from(instruction.code == code::LOAD_IMMEDIATE);
+            waiting.push((relative(wide), after));
+        }
+        if jump {
+            waiting.push((relative(i64::from(instruction.offset)), after));
         }
     }
-    stores
+    let stores = |(instruction, state): (&Instruction, &u128)| {
+        let store = code::STORES.contains(&(instruction.code & 0x07));
+        store && instruction.destination != code::FRAME && state >> instruction.destination & 1 == 1
+    };
+    entry.iter().zip(&holds).filter(|pair| stores(*pair)).count()
+}
+
+/// What may hold the context behind an instruction.
+fn after(instruction: &Instruction, state: u128) -> u128 {
+    let place = |offset: i16| 1_u128 << (16 + (offset.unsigned_abs() / 8).min(100));
+    let (to, from) = (1_u128 << instruction.destination, state >> instruction.source & 1 == 1);
+    match instruction.code {
+        code::MOVE => {
+            if from {
+                state | to
+            } else {
+                state & !to
+            }
+        }
+        code::STORE_WORD if instruction.destination == code::FRAME => {
+            if from {
+                state | place(instruction.offset)
+            } else {
+                state & !place(instruction.offset)
+            }
+        }
+        code::LOAD_WORD if instruction.source == code::FRAME => {
+            if state & place(instruction.offset) == 0 {
+                state & !to
+            } else {
+                state | to
+            }
+        }
+        // A call spoils the registers of its arguments and of its result.
+        code::CALL => state & !0x3f,
+        // Adding to the context keeps it one; everything else that writes a register ends it.
+        other if matches!(other & 0x07, 0x00 | 0x01) || matches!(other, 0xb7 | 0xb4 | 0xbc) => state & !to,
+        _ => state,
+    }
 }

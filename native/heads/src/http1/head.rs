@@ -214,9 +214,9 @@ fn read_fields(
     let mut fault = None;
     // The line before is a field, so a fold continues it.
     let mut open = false;
-    // A head that was cut ends without a line feed.
-    for end in ends.iter().map(|end| base + end).chain([raw.len()]) {
-        let Some(line) = raw.get(at..end.min(raw.len())).map(without_cr) else { break };
+    // A line without its end is no field yet: who knows what its name or its value would have been.
+    for end in ends.iter().map(|end| base + end).filter(|end| *end < raw.len()) {
+        let Some(line) = raw.get(at..end).map(without_cr) else { break };
         if line.is_empty() {
             break;
         }
@@ -227,8 +227,7 @@ fn read_fields(
             open = bad != Some(Fault::NoColon);
             bad
         };
-        // A line that was cut off may have lost its colon.
-        if let Some(kind) = bad.filter(|kind| *kind != Fault::NoColon || end < raw.len()) {
+        if let Some(kind) = bad {
             fault.get_or_insert((kind, span(at, at).start));
         }
         at = end + 1;

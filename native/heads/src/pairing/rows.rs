@@ -1,7 +1,7 @@
 //! Exchanges on their way out.
 
 use super::Pairing;
-use crate::exchange::{Exchange, Log, Marks, Message, StartLine};
+use crate::exchange::{Exchange, Fault, Log, Marks, Message, StartLine};
 use crate::http1::Parser;
 use crate::ledger::Ledger;
 use std::collections::VecDeque;
@@ -45,7 +45,9 @@ impl Pairing {
         if exchange.response.is_none() {
             marks.add(Marks::NO_RESPONSE);
         }
-        if messages().any(|message| message.head.fault.is_some()) {
+        // A reset says why a message ended early.
+        let excused = |fault: Fault| fault == Fault::Incomplete && self.reset;
+        if messages().any(|message| message.head.fault.is_some_and(|(fault, _)| !excused(fault))) {
             marks.add(Marks::MALFORMED);
         }
         let complete = exchange.response.is_some() && messages().all(|message| message.complete);

@@ -16,6 +16,10 @@ pub(super) struct Undecided {
 impl Pairing {
     /// The first start line of the connection tells who sends requests; false while it is not known.
     pub(super) fn decide(&mut self, egress: bool, bytes: &[u8], at: Place) -> bool {
+        if self.waits_for_turn == Some(egress) {
+            return false;
+        }
+        self.waits_for_turn = None;
         if self.unsure && !begins_request(bytes) && !begins_response(bytes) {
             return false;
         }

@@ -92,6 +92,17 @@ fn repeated_bytes_come_out_once() {
 }
 
 #[test]
+fn a_part_sent_again_takes_nothing_from_the_whole() {
+    assert_eq!(waiting(&[(10, "abcdef"), (10, "abc")], 16), ["abcdef"]);
+    assert_eq!(waiting(&[(16, "ghi"), (10, "abcdefg"), (10, "abc"), (10, "a")], 19), ["abcdefghi"]);
+    let (mut stream, mut told) = (Stream::default(), Told::default());
+    stream.push(part(10, "abcdef"), None, &mut told);
+    stream.push(part(10, "abc"), None, &mut told);
+    stream.flush(&mut told);
+    assert_eq!(told.0, ["abcdef"]);
+}
+
+#[test]
 fn sequence_numbers_wrap_around() {
     let begin = u32::MAX - 1;
     assert_eq!(told(&[(begin, "abc", Some(1)), (1, "def", Some(4))]), ["abcdef"]);

@@ -7,7 +7,7 @@ const CONNECT: Asked = Asked { head: false, connect: true };
 
 fn framing(kind: Kind, start: &str, fields: &[&str], asked: Asked) -> (Framing, Option<Fault>) {
     let mut parser = Parser::new(kind, 1 << 16);
-    let text = format!("{start}\r\n{}\r\n", fields.iter().map(|field| format!("{field}\r\n")).collect::<String>());
+    let text = [&[start], fields, &["", ""]].concat().join("\r\n");
     assert_eq!(parser.feed(text.as_bytes(), 1, 1), (text.len(), Event::Head));
     let framing = decide(&mut parser.message.head, kind, asked);
     (framing, parser.message.head.fault.map(|(fault, _)| fault))

@@ -21,13 +21,15 @@ fn fault(kind: Kind, text: &str) -> Option<(Fault, u32)> {
     head(kind, text).fault
 }
 
-fn fields(text: &str) -> (Vec<(String, String)>, Option<(Fault, u32)>) {
+type Pairs = Vec<(String, String)>;
+
+fn fields(text: &str) -> (Pairs, Option<(Fault, u32)>) {
     let head = head(Kind::Request, &format!("GET / HTTP/1.1\r\n{text}\r\n"));
     let text = |span: Span| String::from_utf8_lossy(span.of(&head.raw)).into_owned();
     (head.fields.iter().map(|field| (text(field.name), text(field.value))).collect(), head.fault)
 }
 
-fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+fn pairs(pairs: &[(&str, &str)]) -> Pairs {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
