@@ -118,7 +118,7 @@ impl Driver<'_, '_> {
                     Ok(Command::Rules(rules, done)) => {
                         self.flush(&mut waiting);
                         self.intake.borrow_mut().rows.set_rules(rules);
-                        drop(done.send(()));
+                        let _ = done.send(());
                     }
                     Ok(Command::Ledger(answer)) => drop(answer.send(self.ledger())),
                     Ok(Command::Close) | Err(TryRecvError::Disconnected) => {

@@ -82,7 +82,7 @@ impl Capture {
         let (done, is_done) = channel();
         // A capture that is over needs no rules: then the wait ends at once.
         drop(lock(&self.commands).send(Command::Rules(rules, done)));
-        drop(is_done.recv());
+        let _ = is_done.recv();
     }
 
     /// The account so far; the last one when it is over.
