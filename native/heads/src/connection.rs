@@ -167,11 +167,11 @@ impl Connections {
         }
     }
 
-    /// Data seen on a listening socket; it waits until its connection opens.
+    /// Data seen on a listening socket; it waits until its connection opens, and counts as consumed then.
     pub fn early(&mut self, tuple: Tuple, segment: &Segment<'_>) {
-        self.ledger.consumed += 1;
         if self.early.len() >= EARLY {
             self.early.remove(0);
+            self.ledger.consumed += 1;
             self.ledger.failed_unknown += 1;
         }
         self.early.push(Early {
@@ -239,6 +239,7 @@ impl Connections {
                 connection.finish(time, &mut self.ledger, log);
             }
         }
+        self.ledger.consumed += self.early.len() as u64;
         self.ledger.failed_unknown += self.early.len() as u64;
         self.early.clear();
     }
@@ -307,6 +308,7 @@ impl Connection {
             self.inbound.begin(first);
         }
         for early in all {
+            ledger.consumed += 1;
             let mut direction = Direction { egress: false, pairing: &mut self.pairing, ledger, log };
             if early.fin {
                 self.inbound.fin(early.seq.wrapping_add(early.span), early.time);

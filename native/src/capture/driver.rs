@@ -23,8 +23,9 @@ const BUSY: Duration = Duration::from_millis(5);
 const IDLE: Duration = Duration::from_millis(25);
 /// Records taken before anything else gets its turn.
 const AT_ONCE: usize = 1 << 14;
-/// Rows that wait for a slow reader, in batches: beyond them rows are dropped and counted, and capture goes on.
-const WAITING: usize = 256;
+/// Rows that wait for a slow reader, in batches of some 4 MB: beyond them rows are dropped and counted, and capture
+/// goes on.
+const WAITING: usize = 12;
 
 /// How long the last batches wait for a reader that does not come.
 const LAST_WORDS: Duration = Duration::from_secs(10);
@@ -141,7 +142,10 @@ impl Driver<'_, '_> {
         let mut intake = self.intake.borrow_mut();
         loop {
             match intake.rows.finish() {
-                Ok(Some(batch)) => waiting.push_back(batch),
+                Ok(Some(batch)) => {
+                    intake.rows_waiting += batch.num_rows() as u64;
+                    waiting.push_back(batch);
+                }
                 Ok(None) => break,
                 Err(_) => {
                     intake.batches_failed += 1;
@@ -156,7 +160,7 @@ impl Driver<'_, '_> {
         while let Some(batch) = waiting.pop_front() {
             let rows = batch.num_rows() as u64;
             match self.batches.try_send(batch) {
-                Ok(()) => self.intake.borrow_mut().rows_written += rows,
+                Ok(()) => self.took(rows, true),
                 Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => {
                     waiting.push_front(batch);
                     break;
@@ -165,9 +169,16 @@ impl Driver<'_, '_> {
         }
         while waiting.len() > WAITING {
             if let Some(batch) = waiting.pop_back() {
-                self.intake.borrow_mut().rows_dropped += batch.num_rows() as u64;
+                self.took(batch.num_rows() as u64, false);
             }
         }
+    }
+
+    /// Rows stopped waiting: somebody took them, or nobody will.
+    fn took(&self, rows: u64, written: bool) {
+        let mut intake = self.intake.borrow_mut();
+        intake.rows_waiting = intake.rows_waiting.saturating_sub(rows);
+        *if written { &mut intake.rows_written } else { &mut intake.rows_dropped } += rows;
     }
 
     fn ledger(&self) -> String {
@@ -192,9 +203,9 @@ impl Driver<'_, '_> {
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        let mut intake = self.intake.borrow_mut();
-        intake.rows_dropped += waiting.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
-        drop(intake);
+        for batch in waiting {
+            self.took(batch.num_rows() as u64, false);
+        }
         self.ledger()
     }
 }

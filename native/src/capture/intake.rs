@@ -17,6 +17,10 @@ pub(crate) struct Intake {
     /// Rows handed out, and rows that nobody took in time.
     pub(crate) rows_written: u64,
     pub(crate) rows_dropped: u64,
+    /// Rows in finished batches that nobody has taken yet.
+    pub(crate) rows_waiting: u64,
+    /// The source is over: every record has been consumed.
+    pub(crate) over: bool,
     pub(crate) batches_failed: u64,
     panics: u64,
 }
@@ -32,6 +36,8 @@ impl Intake {
             own_connections: 0,
             rows_written: 0,
             rows_dropped: 0,
+            rows_waiting: 0,
+            over: false,
             batches_failed: 0,
             panics: 0,
         }
@@ -95,6 +101,7 @@ impl Intake {
     /// The source is over: what is open is logged as it stands.
     pub(crate) fn finish(&mut self) {
         self.connections.finish(&mut self.rows);
+        self.over = true;
     }
 
     /// Records of one origin are numbered without a break: a break is records that the kernel side could not send.

@@ -11,10 +11,12 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters) -> String {
     let building = intake.rows.len() as u64;
     let refused = kernel.refused_full + kernel.refused_busy;
     let opened = rows.opened + open;
-    let waiting = (rows.opened - rows.filtered - rows.sampled_out)
-        .saturating_sub(intake.rows_written + intake.rows_dropped)
-        .saturating_sub(building);
-    let closed = kernel.seen == kernel.submitted + refused && records.closed();
+    let waiting = building + intake.rows_waiting;
+    let gone = intake.rows_written + intake.rows_dropped + rows.filtered + rows.sampled_out + rows.failed;
+    let closed = kernel.seen == kernel.submitted + refused
+        && records.closed()
+        && (!intake.over || kernel.submitted == records.consumed)
+        && rows.opened == waiting + gone;
     json!({
         "kernel": {
             "seen": kernel.seen,
@@ -36,10 +38,10 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters) -> String {
         "rows": {
             "opened": opened,
             "written": intake.rows_written,
-            "open": open + building + waiting,
+            "open": open + waiting,
             "filtered": rows.filtered,
             "sampled_out": rows.sampled_out,
-            "failed_at_sink": intake.rows_dropped,
+            "failed_at_sink": intake.rows_dropped + rows.failed,
         },
         "notes": {
             "gap_bytes": records.gap_bytes,

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Batches in the channel between the thread and Python.
-const CHANNEL: usize = 16;
+const CHANNEL: usize = 8;
 
 /// A running capture.
 pub(crate) struct Capture {
