@@ -218,7 +218,7 @@ fn read_fields(
     for end in ends.iter().map(|end| base + end).filter(|end| *end < raw.len()) {
         let Some(line) = raw.get(at..end).map(without_cr) else { break };
         if line.is_empty() {
-            break;
+            return fault;
         }
         let bad = if matches!(line[0], b' ' | b'\t') {
             fold(at, line, fields.last_mut().filter(|_| open))
@@ -232,7 +232,21 @@ fn read_fields(
         }
         at = end + 1;
     }
+    let tail = raw.get(at..).unwrap_or_default();
+    if fault.is_none() && !tail.is_empty() && at > base {
+        fault = odd_beginning(tail, open).map(|kind| (kind, span(at, at).start));
+    }
     fault
+}
+
+/// What is wrong already with a line whose end has not come: it may still get its colon.
+fn odd_beginning(line: &[u8], open: bool) -> Option<Fault> {
+    let fault = if matches!(line[0], b' ' | b'\t') {
+        (!open).then_some(Fault::LeadingSpace)
+    } else {
+        field(0, line, &mut Vec::new())
+    };
+    fault.filter(|kind| *kind != Fault::NoColon)
 }
 
 fn field(at: usize, line: &[u8], fields: &mut Vec<Field>) -> Option<Fault> {
