@@ -5,6 +5,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,20 @@ def told() -> list[str]:
     return []
 
 
-@pytest.fixture
+@contextmanager
 def full_at_ten_bytes() -> Iterator[None]:
-    """Limit files to ten bytes: a write past it is cut short, the next one fails (EFBIG)."""
+    """Limit files to ten bytes: a write past it is cut short, the next one fails (EFBIG).
+
+    No fixture: the limit holds for the test's own output too, which goes to a file in many places.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_file_is_appended_to_and_not_for_everyone(tmp_path: Path) -> None:
@@ -45,7 +51,7 @@ def test_a_file_that_cannot_be_opened_is_a_setting_to_mend(tmp_path: Path) -> No
         Outlet(str(tmp_path))
 
 
-@pytest.mark.usefixtures("full_at_ten_bytes")
+@full_at_ten_bytes()
 def test_a_full_disk_costs_rows_that_are_counted_and_leaves_no_half_line(tmp_path: Path, told: list[str]) -> None:
     path = tmp_path / "log"
     outlet = Outlet(str(path), tell=told.append)
@@ -56,8 +62,8 @@ def test_a_full_disk_costs_rows_that_are_counted_and_leaves_no_half_line(tmp_pat
     assert len(told) == 1
 
 
-def test_after_room_is_made_rows_go_on_where_they_belong(tmp_path: Path, full_at_ten_bytes: None) -> None:
-    del full_at_ten_bytes
+@full_at_ten_bytes()
+def test_after_room_is_made_rows_go_on_where_they_belong(tmp_path: Path) -> None:
     path = tmp_path / "log"
     outlet = Outlet(str(path), tell=lambda _: None)
     outlet.write(b"abc\ndefghijkl\n")
@@ -66,7 +72,7 @@ def test_after_room_is_made_rows_go_on_where_they_belong(tmp_path: Path, full_at
     assert path.read_bytes() == b"new\n"
 
 
-@pytest.mark.usefixtures("full_at_ten_bytes")
+@full_at_ten_bytes()
 def test_half_a_line_on_an_inherited_descriptor_is_ended_before_the_next(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with path.open("wb", buffering=0) as file:
