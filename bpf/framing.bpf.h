@@ -207,7 +207,7 @@ static __always_inline bool search_line(struct walk *walk)
 }
 
 /* Several steps for each call of the loop's body, which costs as much as one of them. */
-#define LINES_AT_ONCE 4
+#define LINES_AT_ONCE 2
 
 static long search_step(__u32 index, struct walk *walk)
 {
