@@ -221,7 +221,9 @@ impl Connections {
 
     /// Logs what is open of the connections that were closed a moment before `now`.
     pub fn bury(&mut self, now: u64, log: &mut impl Log) {
-        while let Some((cookie, _)) = self.closing.front().copied().filter(|(_, time)| time.saturating_add(LAST_WORDS) <= now) {
+        while let Some((cookie, _)) =
+            self.closing.front().copied().filter(|(_, time)| time.saturating_add(LAST_WORDS) <= now)
+        {
             self.closing.pop_front();
             if let Some(mut connection) = self.map.remove(&cookie) {
                 let time = connection.last_time;
