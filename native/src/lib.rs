@@ -6,6 +6,7 @@ mod capture;
 mod ndjson;
 mod python;
 mod replay;
+mod store;
 
 use pyo3::prelude::*;
 
@@ -21,4 +22,8 @@ mod _native {
     use crate::python::replay::Replay;
     #[pymodule_export]
     use crate::python::rules::Rules;
+    #[pymodule_export]
+    use crate::python::store::{checksum, merge, pack, Classes, Journal};
+    #[pymodule_export]
+    use crate::python::streams::{write_parquet, Conformed, StreamFile, Tail};
 }

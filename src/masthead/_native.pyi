@@ -110,6 +110,117 @@ class Replay:
         """Give the account of everything read, logged and lost, as JSON."""
 
 @final
+class Journal:
+    """A file that batches are appended to, each whole or not at all (`native/src/store/frame.rs` has the form)."""
+
+    def __init__(self, path: str, number: int) -> None:
+        """Make the file.
+
+        Args:
+            path: Where; a file that exists is never written over.
+            number: Random, 64 bits; tells this journal's frames from what looks like one.
+
+        Raises:
+            OSError: It can't be made, or exists.
+        """
+
+    @property
+    def rows(self) -> int:
+        """How many rows were appended."""
+
+    @property
+    def bytes(self) -> int:
+        """How long the file is."""
+
+    def append(self, batch: Batch) -> None:
+        """Append a batch.
+
+        Raises:
+            OSError: It could not be written; the journal is as it was before.
+        """
+
+    def sync(self) -> None:
+        """Make durable what was appended; meanwhile another thread may append.
+
+        Raises:
+            OSError: The disk failed.
+        """
+
+@final
+class Classes:
+    """Which class of retention a row belongs to."""
+
+    def __init__(self, classes_json: str) -> None:
+        """Compile the rules.
+
+        Args:
+            classes_json: A list of `{"calls": {...} | null, "marks": [...]}`, tried in order; the class behind the
+                last takes the rest.
+
+        Raises:
+            masthead.errors.ConfigError: A pattern can't be used.
+        """
+
+@final
+class Tail:
+    """The rows of journals as they were when this was made: an Arrow stream that can be read again and again."""
+
+    def __init__(self, paths: list[str]) -> None:
+        """Open the journals.
+
+        Raises:
+            OSError: One can't be opened.
+        """
+
+    def __arrow_c_schema__(self) -> object:
+        """Give the schema as a PyCapsule (`ArrowSchema`)."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the rows as a PyCapsule (`ArrowArrayStream`)."""
+
+@final
+class StreamFile:
+    """A file that holds one Arrow IPC stream."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: It can't be opened.
+            RuntimeError: It holds no Arrow IPC stream.
+        """
+
+    def __arrow_c_schema__(self) -> object:
+        """Give the schema as a PyCapsule (`ArrowSchema`)."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the rows as a PyCapsule (`ArrowArrayStream`)."""
+
+@final
+class Conformed:
+    """Batches out of any Arrow stream, with exactly the columns of `masthead.schema.COLUMNS`.
+
+    Columns are taken by name and cast where the type differs; those that the stream lacks are null.
+    """
+
+    def __init__(self, source: object) -> None:
+        """Open the stream.
+
+        Args:
+            source: Anything with `__arrow_c_stream__`.
+        """
+
+    def __iter__(self) -> Conformed:
+        """Give itself."""
+
+    def __next__(self) -> Batch:
+        """Read the next batch.
+
+        Raises:
+            RuntimeError: The source failed, or a column can't be cast.
+        """
+
+@final
 class _Schema:
     def __arrow_c_schema__(self) -> object: ...
 
@@ -129,3 +240,40 @@ def programs() -> str:
 
 def schema() -> _Schema:
     """Give the Arrow schema of a batch."""
+
+def pack(journal: str, target: str, version: int, classes: Classes) -> str:
+    """Write the rows of a journal, by time, as parts: one file `target.N` for each class N that has rows.
+
+    Returns:
+        JSON: `parts` (each `class`, `path`, `rows`, `bytes`, `crc`, `first_ns`, `last_ns`), `lost_bytes`, `damaged`,
+        `torn`.
+
+    Raises:
+        OSError: A file can't be read or written; no part is left then.
+    """
+
+def merge(parts: list[str], target: str, version: int) -> str:
+    """Write the rows of parts as one part.
+
+    Returns:
+        JSON: `path`, `rows`, `bytes`, `crc`, `first_ns`, `last_ns`.
+
+    Raises:
+        OSError: A file can't be read or written; `target` is gone then.
+        masthead.errors.StoreError: A part is damaged; `target` is gone then.
+    """
+
+def checksum(path: str) -> int:
+    """Give the CRC-32 of a file.
+
+    Raises:
+        OSError: It can't be read.
+    """
+
+def write_parquet(source: object, path: str) -> int:
+    """Write any Arrow stream (anything with `__arrow_c_stream__`) to a Parquet file; gives the rows.
+
+    Raises:
+        OSError: The file can't be written.
+        RuntimeError: The source failed.
+    """

@@ -46,6 +46,14 @@ class OutputError(MastheadError):
     """Rows could not be written where they were asked for."""
 
 
+class StoreError(MastheadError):
+    """The store can't be opened, written or read as asked; what is in it is left as it is."""
+
+
+class QueryError(MastheadError):
+    """A query is not understood, or asks for more than it may have."""
+
+
 class NotPermittedError(MastheadError):
     """This process lacks a capability."""
 

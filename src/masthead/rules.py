@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from masthead.config import rules_json
+from masthead.extension import native
 from masthead.key import key_path, read_or_create
-from masthead.sources import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable

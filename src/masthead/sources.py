@@ -6,12 +6,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from masthead.errors import NotSupportedError
+from masthead.extension import native
 from masthead.ledger import Ledger
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from masthead._native import Rules
     from masthead.batch import Batch
     from masthead.config import Config
@@ -37,21 +35,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Stop; what was begun can still be fetched."""
-
-
-def native() -> ModuleType:
-    """Import the extension where it is needed.
-
-    Raises:
-        NotSupportedError: It was not built for this Python or machine.
-    """
-    try:
-        from masthead import _native  # noqa: PLC0415 - `--help` and errors must work without it
-    except ImportError as error:
-        what = f"the extension masthead._native can't be loaded: {error}"
-        remedy = "install a wheel for this machine, or build it: maturin develop"
-        raise NotSupportedError(what, remedy=remedy) from error
-    return _native
 
 
 def capture_options(config: Config) -> str:

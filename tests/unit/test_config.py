@@ -165,7 +165,8 @@ def test_the_example_in_the_documentation_is_valid_and_complete() -> None:
     assert found
     example = tomllib.loads(found[1])
     Config.model_validate(example)
-    for name, field in Config.model_fields.items():
+    for key, field in Config.model_fields.items():
+        name = field.alias or key
         keys = getattr(field.annotation, "model_fields", {})
         assert name in example
         assert all(key in example[name] for key in keys), name

@@ -1,15 +1,12 @@
 //! `masthead._native.Batch`: Arrow data by PyCapsule (the Arrow PyCapsule interface), NDJSON as bytes.
 
-use std::sync::Arc;
-
-use arrow_array::ffi::{to_ffi, FFI_ArrowSchema};
-use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::ffi::to_ffi;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, StructArray};
-use arrow_schema::{ArrowError, Schema};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule};
 
+use super::arrow::{arrow_error, schema_capsule, stream_capsule};
 use crate::ndjson::{self, Headers};
 
 /// An immutable Arrow record batch of exchanges.
@@ -21,6 +18,10 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn new(batch: RecordBatch) -> Batch {
         Batch { batch }
+    }
+
+    pub(crate) fn rows(&self) -> &RecordBatch {
+        &self.batch
     }
 }
 
@@ -61,8 +62,7 @@ impl Batch {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
         let reader = RecordBatchIterator::new([Ok(self.batch.clone())], self.batch.schema());
-        let stream = FFI_ArrowArrayStream::new(Box::new(reader));
-        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
+        stream_capsule(py, reader)
     }
 
     #[pyo3(signature = (headers="object"))]
@@ -98,14 +98,4 @@ impl BatchSchema {
 #[pyfunction]
 pub(crate) fn schema() -> BatchSchema {
     BatchSchema
-}
-
-fn schema_capsule<'py>(py: Python<'py>, schema: &Arc<Schema>) -> PyResult<Bound<'py, PyCapsule>> {
-    let schema = FFI_ArrowSchema::try_from(schema.as_ref()).map_err(arrow_error)?;
-    PyCapsule::new_with_value(py, schema, c"arrow_schema")
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "called as map_err(arrow_error)")]
-fn arrow_error(error: ArrowError) -> PyErr {
-    PyRuntimeError::new_err(error.to_string())
 }

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from masthead.commands import flags
 from masthead.errors import NotSupportedError
+from masthead.extension import native
 from masthead.host import Host
 from masthead.host.checks import Check, checks
-from masthead.sources import native
 
 if TYPE_CHECKING:
     import argparse

@@ -63,6 +63,8 @@ OUTPUT = (
     Flag("output.file", "--file", "append to this file instead of standard output", "FILE"),
 )
 
+STORE = (Flag("store.path", "--store", "keep rows in this directory, for masthead query and its like", "DIR"),)
+
 
 def add_flags(parser: argparse.ArgumentParser, title: str, flags: Sequence[Flag]) -> None:
     """Add a group of flags whose values `settings` finds again."""

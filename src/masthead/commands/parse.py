@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from masthead.commands import flags
 from masthead.errors import InputError
+from masthead.extension import native
 from masthead.rules import compile_rules
 from masthead.sinks import complain, open_sink
-from masthead.sources import native
 
 if TYPE_CHECKING:
     import argparse

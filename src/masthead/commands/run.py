@@ -6,6 +6,7 @@ import os
 import shlex
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masthead.commands import flags
@@ -19,6 +20,8 @@ from masthead.rules import compile_rules
 from masthead.sinks import Sink, complain, open_sink
 from masthead.sinks.followers import Followers
 from masthead.sources import CaptureSource
+from masthead.store.kinds import Kinds
+from masthead.store.writer import Writer
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +32,7 @@ _EPILOG = """
 examples:
   sudo masthead run                                   NDJSON on standard output
   sudo masthead run --file /var/log/masthead.ndjson --role server
+  sudo masthead run --output none --store /var/lib/masthead/store     then: masthead query
   sudo masthead run --port 8080 --request-deny 'sec-*' --output table
   sudo masthead tail                                  in another terminal: watch
 
@@ -50,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flags.add_flags(parser, "which calls", flags.FILTER)
     flags.add_flags(parser, "what is logged", flags.SELECTION)
     flags.add_flags(parser, "redaction", flags.REDACTION)
-    flags.add_flags(parser, "output", flags.OUTPUT)
+    flags.add_flags(parser, "output", (*flags.OUTPUT, *flags.STORE))
 
 
 def execute(parsed: argparse.Namespace) -> int:
@@ -60,11 +64,12 @@ def execute(parsed: argparse.Namespace) -> int:
     signals = Signals()
     rules = compile_rules(config, complain)
     outputs = [open_sink(config.output)]
+    store = _store(config)
     source = CaptureSource(config, rules)
     signals.install()
     followers = _followers(config)
-    pipeline = Pipeline(source, [*outputs, *([followers] if followers else [])])
-    reload = _Reload(parsed, config, source, pipeline)
+    pipeline = Pipeline(source, [*outputs, *([store] if store else []), *([followers] if followers else [])])
+    reload = _Reload(parsed, config, source, pipeline, store)
     service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     _notify("READY=1")
@@ -105,7 +110,15 @@ def described(config: Config) -> str:
 class _Reload:
     """Puts the settings of the file in force that can change while running."""
 
-    def __init__(self, parsed: argparse.Namespace, started: Config, source: CaptureSource, pipeline: Pipeline) -> None:
+    def __init__(
+        self,
+        parsed: argparse.Namespace,
+        started: Config,
+        source: CaptureSource,
+        pipeline: Pipeline,
+        store: Writer | None,
+    ) -> None:
+        self._store = store
         self._parsed = parsed
         self._started = started
         self._source = source
@@ -115,12 +128,20 @@ class _Reload:
         config = flags.settings(self._parsed).config
         rules = compile_rules(config, complain)
         output: Sink = open_sink(config.output)
+        if self._store:
+            self._store.keeper.set_kinds(Kinds.of(config))
         # Nothing can fail from here on: until now the old settings were in force, now the new ones are.
         self._source.set_rules(rules)
         old, self._pipeline.sinks[0] = self._pipeline.sinks[0], output
         old.close()
         waiting = restart_needed(self._started, config)
         return "settings read again" + (f"; only a restart changes {', '.join(waiting)}" if waiting else "")
+
+
+def _store(config: Config) -> Writer | None:
+    if not config.store.path:
+        return None
+    return Writer(Path(config.store.path), Kinds.of(config), sync_seconds=config.store.sync_ms / 1000, tell=complain)
 
 
 def _followers(config: Config) -> Followers | None:

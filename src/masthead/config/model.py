@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import mmap
 import re
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+
+from masthead.config.units import age_seconds, size_bytes
 
 Item = TypeVar("Item")
 # TOML has lists and settings are frozen: the one place where a type other than the exact one is taken.
@@ -40,6 +42,26 @@ def _status(value: str) -> str:
     return value
 
 
+def _age(value: str) -> str:
+    age_seconds(value)
+    return value
+
+
+def _size(value: str) -> str:
+    if not 0 < size_bytes(value) < 1:
+        return value
+    message = 'should be a size such as "500MB" or "20GiB"'
+    raise ValueError(message)
+
+
+def _room(value: str) -> str:
+    size_bytes(value)
+    return value
+
+
+Age: TypeAlias = Annotated[str, AfterValidator(_age)]
+Size: TypeAlias = Annotated[str, AfterValidator(_size)]
+Room: TypeAlias = Annotated[str, AfterValidator(_room)]
 Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Status: TypeAlias = Annotated[str, AfterValidator(_status)]
@@ -125,6 +147,44 @@ class Output(Section):
     tail_socket: str = "/run/masthead/tail.sock"
 
 
+class Store(Section):
+    """Where rows are kept, and how soon they are safe from a power cut; a change needs a restart."""
+
+    path: str = ""
+    sync_ms: Annotated[int, Field(ge=10, le=60_000)] = 200
+
+
+class Retention(Section):
+    """How long each class of rows is kept, and how much of them."""
+
+    default: Age = "14d"
+    errors: Age = "90d"
+    static: Age = "1d"
+    max_bytes: Size = ""
+    min_free: Room = "5%"
+
+
+class RowClass(Filter):
+    """A class of rows with an age of its own: the calls that its conditions keep, or that have one of its marks."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    keep: Age
+    marks: Many[Pattern] = ()
+
+    def calls(self) -> dict[str, object] | None:
+        """Give the conditions, as `[filter]` has them; `None` where there are only marks."""
+        conditions = self.model_dump(mode="json", exclude={"name", "keep", "marks"})
+        return conditions if any(conditions.values()) else None
+
+
+class Query(Section):
+    """How much a query may take."""
+
+    memory: Size = "1GB"
+    timeout: Age = "5m"
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+
+
 class Config(Section):
     """All settings."""
 
@@ -137,3 +197,16 @@ class Config(Section):
     sample: Sample = Sample()
     forwarded: Forwarded = Forwarded()
     output: Output = Output()
+    store: Store = Store()
+    retention: Retention = Retention()
+    class_: Annotated[Many[RowClass], Field(alias="class")] = ()
+    query: Query = Query()
+
+    @model_validator(mode="after")
+    def _classes_are_told_apart(self) -> Self:
+        names = [kind.name for kind in self.class_]
+        for name in names:
+            if name in type(self.retention).model_fields or names.count(name) > 1:
+                message = f'[[class]] name "{name}" is taken; each class needs a name of its own'
+                raise ValueError(message)
+        return self

@@ -72,8 +72,13 @@ def _known_keys(path: Path) -> list[str]:
     model: Any = Config
     for part in path:
         if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation)
-    return list(model.model_fields)
+            model = _model_in(_named(model)[part].annotation)
+    return list(_named(model))
+
+
+def _named(model: Any) -> dict[str, Any]:  # noqa: ANN401 - any model's class
+    """Give a table's keys as they stand in the file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _model_in(annotation: object) -> type[BaseModel]:

@@ -35,6 +35,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Reads the conditions by themselves, with the keys of `[filter]`.
+    pub fn from_json(text: &str) -> Result<Filter, String> {
+        Filter::new(&serde_json::from_str(text).map_err(|error| error.to_string())?)
+    }
+
     pub(super) fn new(patterns: &FilterPatterns) -> Result<Filter, String> {
         let range = |text: &String| statuses(text).ok_or_else(|| format!("filter.statuses: {text} is none"));
         Ok(Filter {
