@@ -46,6 +46,8 @@ COLUMNS = (
     Column("target", "utf8", "masthead.target", "", "Request target as sent, secrets redacted."),
     Column("path", "utf8", "url.path", "", "Path of the target."),
     Column("query", "utf8", "url.query", "", "Query of the target, secrets redacted; null when there is none."),
+    Column("route", WORD, "http.route", "", "Template of the path, such as `/v1/users/{id}`; null when there is no path."),
+    Column("route_source", WORD, "masthead.route_source", "", "Where the route comes from: `configured` (`routes.templates`) or `inferred` from the path."),
     Column("authority", "utf8", "masthead.authority", "", "Authority of an absolute target, else the Host field where there is exactly one."),
     Column("status", "uint16", "http.response.status_code", "", "Status code of the final response."),
     Column("client_address", WORD, "network.peer.address", "", "Address of the calling socket; `client.address` in NDJSON where no forwarded client is known."),

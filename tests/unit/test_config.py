@@ -89,6 +89,28 @@ def test_a_file_that_is_not_utf8_is_refused(file: Path) -> None:
         ("[capture]\nmax_head_bytes = 262145\n", "should be less than or equal to 262144"),
         ("[sample]\nrate = 0\n", ":2: sample.rate: should be greater than 0"),
         ("[filter]\nstatuses = ['5xx', 'teapot']\n", ':2: filter.statuses[1]: should be a status such as "404"'),
+        (
+            "[routes]\ntemplates = [\n'/a',\n'v1']\n",
+            ":4: routes.templates[1]: should be a path that begins with /, such as",
+        ),
+        ("[routes]\ntemplates = ['']\n", ":2: routes.templates[0]: should be a path that begins with /"),
+        ("[routes]\ntemplates = [' /a']\n", "should be a path that begins with /"),
+        ("[routes]\ntemplates = ['get /a']\n", ":2: routes.templates[0]: should have a method in capitals"),
+        ("[routes]\ntemplates = ['GET  /a']\n", "one space in front of its path"),
+        ("[routes]\ntemplates = ['/a?b']\n", "should be a path alone"),
+        (
+            "[routes]\ntemplates = ['/a/{id']\n",
+            "only around a whole segment, {id} or {path...} ({id is neither)",
+        ),
+        ("[routes]\ntemplates = ['/a/{id}.json']\n", "({id}.json is neither)"),
+        ("[routes]\ntemplates = ['/a/{}']\n", "({} is neither)"),
+        ("[routes]\ntemplates = ['/{id}/{id}']\n", "each placeholder differently ({id} stands twice)"),
+        ("[routes]\ntemplates = ['/{path...}/a']\n", "should have {path...} at its end only"),
+        ("[routes]\ntemplates = ['/" + 512 * "a" + "']\n", "should be at most 512 bytes long"),
+        (
+            "[routes]\ntemplates = ['/{a}', '/{c}']\n",
+            ':2: routes.templates: "/{a}" and "/{c}" are for the same calls',
+        ),
         ("[forwarded]\ntrusted_hops = ['10.0.0.0/33']\n", ":2: forwarded.trusted_hops[0]: should be an address"),
         ("[redact]\nenabled = 'no'\n", ":2: redact.enabled: should be a valid boolean"),
         ("capture = 3\n", ":1: capture: should be a table, not 3"),
@@ -149,9 +171,23 @@ def test_own_secrets_are_added_to_the_usual_ones(file: Path) -> None:
     assert {"*token*", "key", "q"} <= set(redact["query"])
 
 
+def test_templates_reach_the_extension_as_they_stand(file: Path) -> None:
+    file.write_text("[routes]\ntemplates = ['/{a}', '/a/', 'GET /{a}', '/{a...}', '/{a}/{b...}']\ninfer = false\n")
+    config = load(path=str(file), environ={}).config
+    assert json.loads(rules_json(config))["routes"] == {"templates": list(config.routes.templates), "infer": False}
+    assert json.loads(rules_json(Config()))["routes"] == {"templates": [], "infer": True}
+
+
 def test_only_what_is_fixed_at_the_start_needs_a_restart() -> None:
     old = Config()
-    new = Config.model_validate({"capture": {"ports": [80]}, "sample": {"rate": 0.5}, "output": {"tail_socket": ""}})
+    new = Config.model_validate(
+        {
+            "capture": {"ports": [80]},
+            "sample": {"rate": 0.5},
+            "routes": {"infer": False},
+            "output": {"tail_socket": ""},
+        }
+    )
     assert restart_needed(old, new) == ["capture.ports", "output.tail_socket"]
     assert restart_needed(old, old) == []
 

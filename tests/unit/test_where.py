@@ -9,6 +9,7 @@ ROW: dict[str, Any] = {
     "http": {
         "request": {"method": "POST", "header": {"x-tenant": ["acme", "other"], "x!#$%": ["odd"]}},
         "response": {"status_code": 503, "header": {"content-length": ["1200"]}},
+        "route": "/v1/items/{id}",
     },
     "url": {"path": "/v1/items/7", "query": "a=b"},
     "masthead": {"authority": "api.example", "ttfb_ns": 250_000_000, "quality": ["gap", "cut"], "role": "server"},
@@ -25,6 +26,7 @@ ROW: dict[str, Any] = {
         'path ~ "/v1/*"',
         "path ~ '/v?/items/[0-9]'",
         'path !~ "/v2/*"',
+        'route == "/v1/items/{id}" and route ~ "/v1/*"',
         'method == "POST"',
         'method != "GET"',
         'req.x-tenant == "acme"',

@@ -15,6 +15,7 @@ use super::columns::Words;
 use super::fields::{Known, Writer};
 use super::links::{Link, LinkColumns, Links, Lookup};
 use super::names::{Hints, Names};
+use super::routes::Routing;
 use super::rows::Source;
 use super::table::Columns;
 use super::text;
@@ -29,6 +30,7 @@ pub(super) struct Making {
     hints: [Hints; 2],
     scratch: Vec<u8>,
     target: Vec<u8>,
+    routing: Routing,
     columns: Columns,
 }
 
@@ -79,6 +81,7 @@ impl Making {
             hints: [Hints::new(), Hints::new()],
             scratch: Vec::new(),
             target: Vec::new(),
+            routing: Routing::default(),
             columns: Columns::new(),
         }
     }
@@ -87,6 +90,7 @@ impl Making {
     pub(super) fn forget(&mut self) {
         self.names.forget();
         self.links.forget();
+        self.routing.forget();
     }
 
     pub(super) fn set_offset(&mut self, offset: i64) {
@@ -111,6 +115,7 @@ impl Making {
         let names = self.names.dictionary.finish()?;
         self.names.next_batch();
         self.links.forget();
+        self.routing.forget();
         self.columns.finish(&mut self.links.columns, &names)
     }
 
@@ -188,7 +193,7 @@ impl Making {
         columns.process_pid.push_option(endpoints.process.as_ref().map(|process| process.pid));
     }
 
-    /// Method, target and its parts, authority. True when something had to be escaped.
+    /// Method, target and its parts, route, authority. True when something had to be escaped.
     fn request_line(&mut self, rules: &Rules, request: Option<&Head>) -> bool {
         let columns = &mut self.columns;
         let Some(head) = request else {
@@ -197,6 +202,7 @@ impl Making {
             for column in [&mut columns.target, &mut columns.path, &mut columns.query, &mut columns.authority] {
                 column.push_option(None);
             }
+            self.routing.push(&rules.routes, b"", None, columns);
             return false;
         };
         let (start, raw) = (head.start, &head.raw);
@@ -216,6 +222,7 @@ impl Making {
         columns.target.push_option(Some(&seen[..]).filter(|seen| !seen.is_empty()));
         columns.path.push_option(target.path);
         columns.query.push_option(target.query);
+        self.routing.push(&rules.routes, start.first.of(raw), target.path, columns);
         columns.scheme.push(Some(target.scheme.unwrap_or(b"http")));
         match target.authority {
             Some(authority) => columns.authority.push(authority),

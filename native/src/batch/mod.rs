@@ -9,6 +9,7 @@ mod fields;
 mod links;
 mod making;
 mod names;
+mod routes;
 mod rows;
 mod schema;
 mod table;

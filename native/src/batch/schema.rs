@@ -53,6 +53,8 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("target", DataType::Utf8),
         ("path", DataType::Utf8),
         ("query", DataType::Utf8),
+        ("route", words()),
+        ("route_source", words()),
         ("authority", DataType::Utf8),
         ("status", DataType::UInt16),
         ("client_address", words()),

@@ -23,6 +23,8 @@ pub(super) struct Columns {
     pub(super) target: Text,
     pub(super) path: Text,
     pub(super) query: Text,
+    pub(super) route: Words,
+    pub(super) route_source: Words,
     pub(super) authority: Text,
     pub(super) status: Numbers<UInt16Type>,
     pub(super) client_port: Numbers<UInt16Type>,
@@ -63,6 +65,8 @@ impl Columns {
             target: Text::new(),
             path: Text::new(),
             query: Text::new(),
+            route: Words::new(),
+            route_source: Words::new(),
             authority: Text::new(),
             status: Numbers::new(),
             client_port: Numbers::new(),
@@ -105,6 +109,8 @@ impl Columns {
         const FIXED: usize = 200;
         lists.iter().map(|list| list.size()).sum::<usize>()
             + texts.iter().map(|text| text.size()).sum::<usize>()
+            // Strangers can make up paths, each with a route of its own.
+            + columns.route.dictionary.size()
             + columns.time.len() * FIXED
     }
 
@@ -123,6 +129,8 @@ impl Columns {
             own.target.finish()?,
             own.path.finish()?,
             own.query.finish()?,
+            own.route.finish()?,
+            own.route_source.finish()?,
             own.authority.finish()?,
             own.status.finish()?,
             links.client.finish()?,

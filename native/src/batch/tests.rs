@@ -152,6 +152,7 @@ fn a_row_has_every_part_of_its_exchange() {
                 "host": ["h:80"], "x-a": ["1", "\"2\""], "x-forwarded-for": ["203.0.113.9"],
                 "traceparent": ["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"]}},
             "response": {"status_code": 200, "body": {"size": 42}, "header": {"server": ["nginx"]}},
+            "route": "/a",
         },
         "url": {"scheme": "http", "path": "/a", "query": "Q"},
         "network": {"protocol": {"name": "http", "version": "1.1"}, "peer": {"address": "127.0.0.1", "port": 40000}},
@@ -159,7 +160,7 @@ fn a_row_has_every_part_of_its_exchange() {
         "process": {"pid": 9, "executable": {"path": "/usr/sbin/nginx"}},
         "masthead": {
             "exchange_id": "0123abcd-5-s-0", "connection_id": "0123abcd-5", "role": "server", "source": "socket",
-            "target": "T", "authority": "h:80", "network_namespace": 1, "cgroup": "/system.slice/nginx.service",
+            "target": "T", "route_source": "inferred", "authority": "h:80", "network_namespace": 1, "cgroup": "/system.slice/nginx.service",
             "request_head_bytes": REQUEST.len(), "response_head_bytes": RESPONSE.len(),
             "ttfb_ns": 500, "duration_ns": 520, "head_spread_ns": 10, "quality": [],
         },

@@ -206,6 +206,8 @@ columns! {
     target: Texts,
     path: Texts,
     query: Texts,
+    route: Words,
+    route_source: Words,
     authority: Texts,
     status: Numbers<UInt16Type>,
     client_address: Words,

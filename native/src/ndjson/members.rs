@@ -51,8 +51,9 @@ impl<'a> Writer<'a> {
         self.number("\"status_code\":", columns.status.get(row));
         self.body(columns.response_body_bytes.get(row));
         self.fields(b"\"header\":", &columns.response_fields, row);
-        self.close(b"}},");
-        self.raw(b"\"url\":{");
+        self.close(b"},");
+        self.text("\"route\":\"", columns.route.get(row));
+        self.close(b"},\"url\":{");
         self.text("\"scheme\":\"", columns.scheme.get(row));
         self.text("\"path\":\"", columns.path.get(row));
         self.text("\"query\":\"", columns.query.get(row));
@@ -122,6 +123,7 @@ impl<'a> Writer<'a> {
         self.plain("\"role\":\"", columns.role.get(row));
         self.plain("\"source\":\"", columns.source.get(row));
         self.text("\"target\":\"", columns.target.get(row));
+        self.plain("\"route_source\":\"", columns.route_source.get(row));
         self.text("\"authority\":\"", columns.authority.get(row));
         self.number("\"network_namespace\":", columns.network_namespace.get(row));
         self.text("\"cgroup\":\"", columns.cgroup.get(row));

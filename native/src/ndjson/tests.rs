@@ -81,6 +81,8 @@ fn plain_columns_stand_in_their_places() {
         assert_eq!(line["masthead"]["target"], text("target", row));
         assert_eq!(line["url"]["path"], text("path", row));
         assert_eq!(line["url"]["query"], "b=\"c\"");
+        assert_eq!(line["http"]["route"], "/a");
+        assert_eq!(line["masthead"]["route_source"], "inferred");
         assert_eq!(line["masthead"]["source"], "pcap");
     }
 }

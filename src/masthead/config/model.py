@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 from masthead.config.units import age_seconds, size_bytes
 
+from masthead.config.templates import distinct_templates, valid_template
+
 Item = TypeVar("Item")
 # TOML has lists and settings are frozen: the one place where a type other than the exact one is taken.
 Many: TypeAlias = Annotated[tuple[Item, ...], Strict(strict=False)]
@@ -65,6 +67,7 @@ Room: TypeAlias = Annotated[str, AfterValidator(_room)]
 Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Status: TypeAlias = Annotated[str, AfterValidator(_status)]
+Template: TypeAlias = Annotated[str, AfterValidator(valid_template)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 HeaderForm: TypeAlias = Literal["object", "pairs"]
 
@@ -132,6 +135,13 @@ class Sample(Section):
     keep_errors: bool = True
 
 
+class Routes(Section):
+    """By which templates calls are grouped, and whether the others get one from the shape of their path."""
+
+    templates: Annotated[Many[Template], AfterValidator(distinct_templates)] = ()
+    infer: bool = True
+
+
 class Forwarded(Section):
     """Whose word on the client's address is taken (X-Forwarded-For, Forwarded)."""
 
@@ -195,6 +205,7 @@ class Config(Section):
     redact: Redact = Redact()
     filter: Filter = Filter()
     sample: Sample = Sample()
+    routes: Routes = Routes()
     forwarded: Forwarded = Forwarded()
     output: Output = Output()
     store: Store = Store()

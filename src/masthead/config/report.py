@@ -54,6 +54,9 @@ def _dotted(path: Path) -> str:
 def _reason(kind: str, message: str, value: object, path: Path) -> str:
     if kind == "extra_forbidden":
         return f"unknown key{suggestion(str(path[-1]), _known_keys(path[:-1]))}"
+    if kind == "repeated":
+        # The whole list would say less than the two of it that the message names.
+        return message
     words = message.removeprefix("Value error, ").removeprefix("Input ")
     if kind == "model_type":
         words = "should be a table"

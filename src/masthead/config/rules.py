@@ -63,7 +63,7 @@ def _scoped(config: Config, scope: Scope) -> dict[str, object]:
 
 
 def rules_json(config: Config) -> str:
-    """Give the rules of selection, redaction, filtering and sampling as the extension takes them."""
+    """Give the rules of selection, redaction, filtering, sampling and routes as the extension takes them."""
     redact = config.redact
     calls = config.filter.model_dump(mode="json")
     # A process is known only after its connection has spoken: `capture.processes` is a filter like the others.
@@ -80,6 +80,7 @@ def rules_json(config: Config) -> str:
             },
             "filter": calls,
             "sample": config.sample.model_dump(mode="json"),
+            "routes": config.routes.model_dump(mode="json"),
             "trusted_hops": list(config.forwarded.trusted_hops),
         }
     )

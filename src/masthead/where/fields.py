@@ -26,6 +26,7 @@ FIELDS: Mapping[str, Field] = {
     "method": Field("http.request.method", "text", "method as sent"),
     "host": Field("masthead.authority", "text", "authority: host, and port where sent"),
     "path": Field("url.path", "text", "path"),
+    "route": Field("http.route", "text", 'template of the path, such as "/v1/users/{id}"'),
     "query": Field("url.query", "text", "query, redacted"),
     "target": Field("masthead.target", "text", "request target as sent, redacted"),
     "protocol": Field("network.protocol.version", "text", 'version, such as "1.1"'),

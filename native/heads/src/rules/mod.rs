@@ -8,6 +8,7 @@ pub mod glob;
 pub mod hops;
 pub mod pseudonym;
 pub mod redact;
+pub mod route;
 pub mod sample;
 pub mod select;
 pub mod target;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use filter::{Filter, FilterPatterns};
 use hops::Hops;
 use redact::{Mask, Redact, RedactPatterns};
+use route::{RoutePatterns, Routes};
 use sample::Sample;
 use select::{Patterns, ScopedPatterns, Selection};
 
@@ -37,6 +39,8 @@ struct Document {
     #[serde(default)]
     sample: Sample,
     #[serde(default)]
+    routes: RoutePatterns,
+    #[serde(default)]
     trusted_hops: Vec<String>,
 }
 
@@ -47,6 +51,7 @@ pub struct Rules {
     pub redact: Redact,
     pub filter: Filter,
     pub sample: Sample,
+    pub routes: Routes,
     pub hops: Hops,
 }
 
@@ -61,6 +66,7 @@ impl Rules {
             redact: Redact::new(&document.redact, key)?,
             filter: Filter::new(&document.filter)?,
             sample: document.sample,
+            routes: Routes::new(&document.routes)?,
             hops: Hops::new(&document.trusted_hops)?,
         })
     }
@@ -117,6 +123,7 @@ mod tests {
             (r#""reqest": {}"#, "reqest"),
             (r#""sample": {"rate": 2}"#, "sample.rate"),
             (r#""filter": {"statuses": ["x"]}"#, "filter.statuses"),
+            (r#""routes": {"templates": ["x"]}"#, "routes.templates"),
             (r#""trusted_hops": ["x"]"#, "trusted_hops"),
         ] {
             let error = Rules::from_json(&format!("{{{REDACT}, {text}}}"), b"k").unwrap_err();
