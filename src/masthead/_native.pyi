@@ -36,6 +36,9 @@ class Batch:
             headers: `"object"` (lowercase name to array of values) or `"pairs"` (`[[name, value], ...]`, lossless).
         """
 
+    def ipc(self) -> bytes:
+        """Give the batch as an Arrow IPC stream."""
+
 @final
 class Rules:
     """What is logged, hidden, left out and sampled, compiled once."""

@@ -2,6 +2,7 @@
 
 use arrow_array::ffi::to_ffi;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, StructArray};
+use arrow_ipc::writer::StreamWriter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule};
@@ -75,6 +76,18 @@ impl Batch {
             ndjson::write(&self.batch, headers, &mut lines).map(|()| lines)
         });
         Ok(PyBytes::new(py, &lines.map_err(arrow_error)?))
+    }
+
+    fn ipc<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let stream = py.detach(|| {
+            let mut stream = Vec::with_capacity(self.batch.num_rows() * 512);
+            let mut writer = StreamWriter::try_new(&mut stream, &self.batch.schema())?;
+            writer.write(&self.batch)?;
+            writer.finish()?;
+            drop(writer);
+            Ok(stream)
+        });
+        Ok(PyBytes::new(py, &stream.map_err(arrow_error)?))
     }
 
     fn __repr__(&self) -> String {

@@ -9,9 +9,8 @@ from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
-from masthead.config.units import age_seconds, size_bytes
-
 from masthead.config.templates import distinct_templates, valid_template
+from masthead.config.units import age_seconds, size_bytes
 
 Item = TypeVar("Item")
 # TOML has lists and settings are frozen: the one place where a type other than the exact one is taken.
