@@ -1,0 +1,165 @@
+"""What DuckDB and ClickHouse say differently, piece by piece; both give the same values."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Dialect(Protocol):
+    """The pieces that questions are put together from. Arguments and results are SQL expressions unless said so."""
+
+    name: str
+
+    def literal(self, text: str) -> str:
+        """Give a text (no expression) as a literal."""
+
+    def time(self, time_ns: int) -> str:
+        """Give a time, nanoseconds since 1970 (a number), as a literal."""
+
+    def header(self, column: str, name: str) -> str:
+        """Give the first value of a field by its name (a text), whatever its case; null where there is none."""
+
+    def header_all(self, column: str, name: str) -> str:
+        """Give the list of all its values, in order."""
+
+    def quantile(self, value: str, share: float) -> str:
+        """Give a quantile, interpolated between neighbours (R-7), as a whole number; null without values."""
+
+    def count_where(self, condition: str) -> str:
+        """Count the rows of the group for which a condition holds; null counts as no."""
+
+    def sum_where(self, value: str, condition: str) -> str:
+        """Sum a value over the rows of the group for which a condition holds; 0 where none does."""
+
+    def fields(self, column: str) -> str:
+        """Give the FROM item that makes a row `field_name`, `field_value` of each field of a list column.
+
+        It stands behind `FROM table`.
+        """
+
+    def collect(self, value: str, most: int) -> str:
+        """Give the first distinct values of a group, in their order, at most so many."""
+
+    def join(self, value: str, separator: str) -> str:
+        """Join a list of texts."""
+
+    def matches(self, value: str, pattern: str) -> str:
+        """Tell whether a value matches a glob (a text): `*` any run, `?` one character."""
+
+
+class Duck:
+    """DuckDB."""
+
+    name = "duckdb"
+
+    def literal(self, text: str) -> str:
+        """Give a literal."""
+        return "'" + text.replace("'", "''") + "'"
+
+    def time(self, time_ns: int) -> str:
+        """Give a literal of TIMESTAMP_NS."""
+        return f"make_timestamp_ns({time_ns})"
+
+    def header(self, column: str, name: str) -> str:
+        """Give the macro's call; `duck.MACROS` defines it."""
+        return f"header({column}, {self.literal(name)})"
+
+    def header_all(self, column: str, name: str) -> str:
+        """Give the macro's call."""
+        return f"header_all({column}, {self.literal(name)})"
+
+    def quantile(self, value: str, share: float) -> str:
+        """Give an exact quantile."""
+        return f"CAST(round(quantile_cont({value}, {share})) AS BIGINT)"
+
+    def count_where(self, condition: str) -> str:
+        """Count with a filter."""
+        return f"count(*) FILTER ({condition})"
+
+    def sum_where(self, value: str, condition: str) -> str:
+        """Sum with a filter."""
+        return f"coalesce(sum({value}) FILTER ({condition}), 0)"
+
+    def fields(self, column: str) -> str:
+        """Unnest the list."""
+        return (
+            f", unnest({column}) AS list(field), LATERAL (SELECT field.name AS field_name, field.value AS field_value)"
+        )
+
+    def collect(self, value: str, most: int) -> str:
+        """Collect, sort and cut."""
+        return f"list_sort(list_distinct(list({value})))[:{most}]"
+
+    def join(self, value: str, separator: str) -> str:
+        """Join."""
+        return f"array_to_string({value}, {self.literal(separator)})"
+
+    def matches(self, value: str, pattern: str) -> str:
+        """Compare with GLOB, whose brackets are escaped."""
+        return f"({value} GLOB {self.literal(pattern.replace('[', '[[]'))})"
+
+
+class ClickHouse:
+    """ClickHouse."""
+
+    name = "clickhouse"
+
+    def literal(self, text: str) -> str:
+        """Give a literal; a backslash escapes there."""
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    def time(self, time_ns: int) -> str:
+        """Give a DateTime64 with nanoseconds."""
+        return f"fromUnixTimestamp64Nano(toInt64({time_ns}), 'UTC')"
+
+    def header(self, column: str, name: str) -> str:
+        """Take the first one; its alias keeps the column's name short."""
+        call = f"{'req' if column.startswith('request') else 'resp'}('{name}')"
+        return f"(arrayElementOrNull({self._values(column, name)}, 1) AS {_quoted(call)})"
+
+    def header_all(self, column: str, name: str) -> str:
+        """Take all."""
+        call = f"{'req_all' if column.startswith('request') else 'resp_all'}('{name}')"
+        return f"({self._values(column, name)} AS {_quoted(call)})"
+
+    def quantile(self, value: str, share: float) -> str:
+        """Give an exact quantile."""
+        return f"toInt64(round(quantileExactInclusiveOrNull({share})({value})))"
+
+    def count_where(self, condition: str) -> str:
+        """Count with a filter."""
+        return f"countIf({condition})"
+
+    def sum_where(self, value: str, condition: str) -> str:
+        """Sum with a filter."""
+        return f"sumIf({value}, {condition})"
+
+    def fields(self, column: str) -> str:
+        """Join with the list."""
+        return f" ARRAY JOIN {column}.name AS field_name, {column}.value AS field_value"
+
+    def collect(self, value: str, most: int) -> str:
+        """Collect, sort and cut."""
+        return f"arraySlice(arraySort(groupUniqArray({value})), 1, {most})"
+
+    def join(self, value: str, separator: str) -> str:
+        """Join."""
+        return f"arrayStringConcat({value}, {self.literal(separator)})"
+
+    def matches(self, value: str, pattern: str) -> str:
+        """Compare with a regular expression made from the glob."""
+        return f"match({value}, {self.literal(_regular(pattern))})"
+
+    def _values(self, column: str, name: str) -> str:
+        chosen = f"arrayFilter(f -> lower(f.name) = {self.literal(name.lower())}, {column})"
+        return f"arrayMap(f -> f.value, {chosen})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _regular(glob: str) -> str:
+    special = set(r"\.+()[]{}^$|")
+    body = "".join({"*": ".*", "?": "."}.get(mark, f"\\{mark}" if mark in special else mark) for mark in glob)
+    return f"(?s)^{body}$"

@@ -1,0 +1,58 @@
+"""A store, opened for questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from masthead.query.answer import Limits
+
+if TYPE_CHECKING:
+    from masthead.config import Config
+    from masthead.query.answer import Answer
+    from masthead.query.dialect import Dialect
+
+
+class Reader(Protocol):
+    """Answers questions in one dialect."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What it is asked in."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What of the store could not be read and is left out, one line each."""
+
+    def relation(self, sql: str) -> Any:  # noqa: ANN401 - duckdb.DuckDBPyRelation; the library is loaded late
+        """Give the answer as a DuckDB relation.
+
+        Raises:
+            QueryError: The query can't be answered.
+        """
+
+    def ask(self, sql: str) -> Answer:
+        """Give the answer as rows that come as they are found.
+
+        Raises:
+            QueryError: The query can't be answered.
+        """
+
+    def close(self) -> None:
+        """Let go of the store."""
+
+
+def open_reader(place: str, config: Config) -> Reader:
+    """Open a store.
+
+    Args:
+        place: A directory.
+        config: What a query may take.
+
+    Raises:
+        StoreError: There is no store, or not one that this version can read.
+    """
+    limits = Limits.of(config)
+    from masthead.query.duck import DuckReader  # noqa: PLC0415 - loaded when asked for
+
+    return DuckReader(Path(place), limits)
