@@ -5,6 +5,9 @@
     for batch in masthead.replay("calls.pcap"):
         print(batch.ndjson().decode(), end="")
 
+    with masthead.open("/var/lib/masthead/store") as store:
+        print(store.sql("SELECT route, count(*) FROM exchanges WHERE status >= 500 GROUP BY route"))
+
 Batches are Arrow record batches (`masthead.schema` lists the columns); pyarrow, polars and DuckDB take them as they
 are. Nothing is loaded before the first call.
 """
@@ -14,9 +17,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from masthead.api import Batches
+    from masthead.api.live import Batches
+    from masthead.api.store import Store
 
-__all__ = ["capture", "replay"]
+__all__ = ["capture", "open", "replay"]
 
 
 def replay(path: str, *, config: str | None = None, **settings: object) -> Batches:
@@ -31,7 +35,7 @@ def replay(path: str, *, config: str | None = None, **settings: object) -> Batch
         masthead.errors.InputError: The file can't be opened or is no capture file.
         masthead.errors.ConfigError: A setting is wrong.
     """
-    from masthead.api import open_replay  # noqa: PLC0415 - nothing heavy at import
+    from masthead.api.live import open_replay  # noqa: PLC0415 - nothing heavy at import
 
     return open_replay(path, config, settings)
 
@@ -48,6 +52,23 @@ def capture(*, config: str | None = None, **settings: object) -> Batches:
         masthead.errors.NotSupportedError: This kernel can't do it.
         masthead.errors.ConfigError: A setting is wrong.
     """
-    from masthead.api import open_capture  # noqa: PLC0415 - nothing heavy at import
+    from masthead.api.live import open_capture  # noqa: PLC0415 - nothing heavy at import
 
     return open_capture(config, settings)
+
+
+def open(place: str | None = None, *, config: str | None = None, **settings: object) -> Store:  # noqa: A001 - as in gzip
+    """Open a store for questions; nothing is written to it, and a service may go on writing.
+
+    Args:
+        place: Its directory; without it, the one that the settings name, else `/var/lib/masthead/store`.
+        config: A masthead.toml; without it the defaults count.
+        **settings: Single settings by section and key, such as `query_memory="500MB"`.
+
+    Raises:
+        masthead.errors.StoreError: There is no store, or not one that this version can read.
+        masthead.errors.ConfigError: A setting is wrong.
+    """
+    from masthead.api.store import open_store  # noqa: PLC0415 - nothing heavy at import
+
+    return open_store(place, config, settings)

@@ -47,6 +47,10 @@ impl<'a> Texts<'a> {
         self.offsets.len() - 1
     }
 
+    pub(super) fn offsets(&self) -> &'a [i32] {
+        self.offsets
+    }
+
     /// The bytes of a place, whether null or not.
     #[inline]
     pub(super) fn bytes(&self, place: usize) -> &'a [u8] {

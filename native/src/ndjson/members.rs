@@ -8,8 +8,8 @@ use super::{quote, Headers};
 pub(super) struct Writer<'a> {
     columns: &'a Columns<'a>,
     headers: Headers,
-    /// Names of all field lists of the batch share one dictionary.
-    names: Names,
+    /// One for each dictionary of names: a batch that was just made has one in all, one that was read has several.
+    names: Vec<Names<'a>>,
     clock: Clock,
     digits: itoa::Buffer,
     out: &'a mut Vec<u8>,
@@ -21,7 +21,19 @@ pub(super) struct Writer<'a> {
 )]
 impl<'a> Writer<'a> {
     pub(super) fn new(columns: &'a Columns<'a>, headers: Headers, out: &'a mut Vec<u8>) -> Writer<'a> {
-        let names = Names::new(&columns.request_fields.names.words, headers);
+        let lists = [
+            &columns.request_fields,
+            &columns.response_fields,
+            &columns.request_trailers,
+            &columns.response_trailers,
+            &columns.interim.fields,
+        ];
+        let mut names: Vec<Names<'a>> = Vec::new();
+        for list in lists {
+            if !names.iter().any(|names| names.belong_to(list)) {
+                names.push(Names::new(&list.names.words, headers));
+            }
+        }
         Writer { columns, headers, names, clock: Clock::new(), digits: itoa::Buffer::new(), out }
     }
 
@@ -168,11 +180,12 @@ impl<'a> Writer<'a> {
 
     fn fields(&mut self, member: &[u8], lists: &FieldLists, row: usize) {
         let Some(places) = lists.rows.get(row) else { return };
-        self.raw(member);
+        let Some(names) = self.names.iter_mut().find(|names| names.belong_to(lists)) else { return };
+        self.out.extend_from_slice(member);
         let plain = quote::is_plain(lists.values.span(places.start, places.end));
         match self.headers {
-            Headers::Object => self.names.object(lists, places, plain, self.out),
-            Headers::Pairs => self.names.pairs(lists, places, plain, self.out),
+            Headers::Object => names.object(lists, places, plain, self.out),
+            Headers::Pairs => names.pairs(lists, places, plain, self.out),
         }
         self.raw(b",");
     }

@@ -16,7 +16,9 @@ struct Name {
     folded: u32,
 }
 
-pub(super) struct Names {
+pub(super) struct Names<'a> {
+    /// Where the dictionary lies, which tells it from others.
+    dictionary: &'a [i32],
     text: Vec<u8>,
     names: Vec<Name>,
     /// For each folded number, the list that had it last.
@@ -24,8 +26,8 @@ pub(super) struct Names {
     list: u32,
 }
 
-impl Names {
-    pub(super) fn new(words: &Texts, headers: Headers) -> Names {
+impl<'a> Names<'a> {
+    pub(super) fn new(words: &Texts<'a>, headers: Headers) -> Names<'a> {
         let mut text = Vec::new();
         let mut numbers: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut names = Vec::with_capacity(words.len());
@@ -42,7 +44,13 @@ impl Names {
         }
         // Room behind the last name, for `append` to copy wide.
         text.resize(text.len() + 32, 0);
-        Names { text, names, seen: vec![0; numbers.len()], list: 0 }
+        Names { dictionary: words.offsets(), text, names, seen: vec![0; numbers.len()], list: 0 }
+    }
+
+    /// Whether these are the names that the lists refer to.
+    #[inline]
+    pub(super) fn belong_to(&self, lists: &FieldLists) -> bool {
+        std::ptr::eq(self.dictionary, lists.names.words.offsets())
     }
 
     pub(super) fn object(&mut self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {

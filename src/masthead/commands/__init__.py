@@ -17,6 +17,13 @@ VERBS = {
     "tail": "watch the calls live, with filters",
     "replay": "log the calls recorded in pcap or pcapng files; needs no privileges",
     "parse": "parse raw HTTP bytes of one direction from a file",
+    "routes": "tell what is called, how often, how fast and how well",
+    "errors": "tell what went wrong, by route or call by call",
+    "slow": "tell the slowest calls",
+    "headers": "tell which header fields there are, and the values of one",
+    "diff": "tell what changed in the header fields between two times",
+    "query": "ask the store anything in SQL",
+    "export": "write calls of the store to a file: NDJSON, Parquet, CSV, HAR",
     "doctor": "tell what this host allows, what is missing, and the remedy",
 }
 _DESCRIPTION = "Log the header elements of every HTTP call on this host, straight from the kernel."
@@ -25,6 +32,7 @@ begin with:
   sudo masthead doctor                      is this host ready?
   sudo masthead tail                        watch calls as they happen
   sudo masthead run --file calls.ndjson   log them to a file
+  sudo masthead run --store DIR             keep them, and ask: masthead routes --store DIR
   masthead replay recording.pcap            no privileges needed
 
 `masthead VERB --help` explains each verb. Exit codes: 0 done, 2 usage or configuration,

@@ -17,6 +17,8 @@ Item = TypeVar("Item")
 Many: TypeAlias = Annotated[tuple[Item, ...], Strict(strict=False)]
 
 MAX_HEAD_BYTES = 262_144
+# Where questions are asked when the settings name no store.
+DEFAULT_STORE = "/var/lib/masthead/store"
 MAX_RING_BYTES = 1 << 30
 _STATUS = re.compile(r"[1-9]xx|[1-9][0-9]{2}(-[1-9][0-9]{2})?")
 

@@ -1,9 +1,13 @@
-"""Rows that come while the engine still looks for more: bounded in memory and time, and stopped at any moment."""
+"""Rows that come while the engine still looks for more: bounded in memory and time, and stopped at any moment.
+
+Their values are what JSON knows. Times are text (RFC 3339, nanoseconds): Python's have no nanoseconds.
+"""
 
 from __future__ import annotations
 
 import os
 import queue
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -15,13 +19,17 @@ from masthead.config.units import age_seconds, size_bytes
 from masthead.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from masthead.config import Config
 
 CHUNK_ROWS = 2_048
 # Chunks that wait for whoever takes them.
 WAITING = 4
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)
+_RFC_3339 = "%Y-%m-%dT%H:%M:%S.%nZ"
+# How DuckDB calls a column that is the call of a macro.
+_HEADER = re.compile(r"""\"?header(_all)?"?\((request|response)_fields, ('(?:[^']|'')*')\)""")
 # How long an interrupt (Ctrl-C) can go unnoticed.
 _SLICE = 0.1
 
@@ -53,8 +61,9 @@ class Answer:
 
     Args:
         connection: A connection of its own.
-        sql: What is asked, complete.
+        sql: What is asked, complete: one statement that only reads.
         limits: How long it may take.
+        watch: Told again and again, while it takes long, how much is done.
 
     Attributes:
         columns: Their names.
@@ -63,8 +72,15 @@ class Answer:
         QueryError: The query can't be answered.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        limits: Limits,
+        watch: Callable[[float | None], None] | None = None,
+    ) -> None:
         self._connection = connection
+        self._watch = watch
         self._limits = limits
         self._began = time.monotonic()
         self._chunks: queue.Queue[list[tuple[Any, ...]] | BaseException | None] = queue.Queue(WAITING)
@@ -73,7 +89,7 @@ class Answer:
         self.columns: list[str] = []
         self._thread = threading.Thread(target=self._work, args=(sql,), name="masthead-query", daemon=True)
         self._thread.start()
-        self._await(self._ready.is_set)
+        self._await_columns()
 
     @property
     def progress(self) -> float | None:
@@ -110,21 +126,29 @@ class Answer:
             self._thread.join(_SLICE)
 
     def _next(self) -> list[tuple[Any, ...]] | None:
-        self._await(lambda: not self._chunks.empty())
-        found = self._chunks.get()
-        if isinstance(found, BaseException):
-            raise self._explained(found)
-        return found
+        while True:
+            try:
+                found = self._chunks.get(timeout=_SLICE)
+            except queue.Empty:
+                self._wait()
+                continue
+            if isinstance(found, BaseException):
+                raise self._explained(found) from None
+            return found
 
-    def _await(self, done: Any) -> None:  # noqa: ANN401 - a condition
+    def _await_columns(self) -> None:
         """Wait in slices, so that Ctrl-C is heard and the time limit holds."""
         try:
-            while not done():
-                self._ready.wait(_SLICE) if not self._ready.is_set() else time.sleep(0.001)
-                self._check_time()
+            while not self._ready.wait(_SLICE):
+                self._wait()
         except BaseException:
             self.close()
             raise
+
+    def _wait(self) -> None:
+        self._check_time()
+        if self._watch:
+            self._watch(self.progress)
 
     def _check_time(self) -> None:
         limit = self._limits.seconds
@@ -133,8 +157,8 @@ class Answer:
 
     def _work(self, sql: str) -> None:
         try:
-            result = self._connection.execute(sql)
-            self.columns = [name for name, *_ in result.description or []]
+            result = self._connection.execute(with_text_times(self._connection, sql))
+            self.columns = [_named(name) for name, *_ in result.description or []]
             self._ready.set()
             while not self._stopped and (chunk := result.fetchmany(CHUNK_ROWS)):
                 self._chunks.put(chunk)
@@ -153,6 +177,46 @@ class Answer:
 
     def _explained(self, error: BaseException) -> BaseException:
         return explained(error, self._limits)
+
+
+def with_text_times(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Give the same query with times as text, and its columns told apart by name.
+
+    Raises:
+        QueryError: It is not one statement that reads.
+    """
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type not in _READING:
+        raise QueryError("not one statement that reads", remedy="ask one question at a time, with SELECT")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        return sql
+    body = statements[0].query.rstrip().rstrip(";")
+    try:
+        found = connection.execute(f"DESCRIBE {body}").fetchall()
+    except duckdb.Error:
+        # Executed as it is it fails likewise, and the message shows what was asked.
+        return sql
+    if not any(kind == "TIMESTAMP_NS" for _, kind, *_ in found):
+        return sql
+    columns = ", ".join(
+        f"strftime(c{place}, '{_RFC_3339}') AS {_quoted(name)}"
+        if kind == "TIMESTAMP_NS"
+        else f"c{place} AS {_quoted(name)}"
+        for place, (name, kind, *_) in enumerate(found)
+    )
+    names = ", ".join(f"c{place}" for place in range(len(found)))
+    return f"SELECT {columns} FROM ({body}\n) AS answer({names})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _named(name: str) -> str:
+    """Give a column the name under which it was asked for: `req('host')`."""
+    return _HEADER.sub(
+        lambda found: f"{found[2][: 3 if found[2] == 'request' else 4]}{found[1] or ''}({found[3]})", name
+    )
 
 
 def explained(error: BaseException, limits: Limits) -> BaseException:

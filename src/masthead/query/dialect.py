@@ -16,6 +16,9 @@ class Dialect(Protocol):
     def time(self, time_ns: int) -> str:
         """Give a time, nanoseconds since 1970 (a number), as a literal."""
 
+    def minute(self, time: str) -> str:
+        """Give the number of whole minutes from 1970 to a time."""
+
     def header(self, column: str, name: str) -> str:
         """Give the first value of a field by its name (a text), whatever its case; null where there is none."""
 
@@ -37,8 +40,26 @@ class Dialect(Protocol):
         It stands behind `FROM table`.
         """
 
-    def collect(self, value: str, most: int) -> str:
-        """Give the first distinct values of a group, in their order, at most so many."""
+    def names(self, column: str) -> str:
+        """Give the names of a list of fields, as a list."""
+
+    def each_name(self, names: str) -> str:
+        """Give the FROM item that makes a row `field_name` of each name in a list, lowercase and once.
+
+        It stands behind `FROM table`.
+        """
+
+    def collect_where(self, value: str, condition: str, most: int) -> str:
+        """Give the values of a group for which a condition holds, in alphabetical order, at most so many."""
+
+    def or_empty(self, value: str) -> str:
+        """Give a list, and an empty one for null."""
+
+    def has(self, value: str, text: str) -> str:
+        """Tell whether a list of texts holds a text (no expression)."""
+
+    def latest(self, value: str) -> str:
+        """Give the value of the group's last row by time; of several, the greatest."""
 
     def join(self, value: str, separator: str) -> str:
         """Join a list of texts."""
@@ -60,6 +81,10 @@ class Duck:
         """Give a literal of TIMESTAMP_NS."""
         return f"make_timestamp_ns({time_ns})"
 
+    def minute(self, time: str) -> str:
+        """Divide its nanoseconds."""
+        return f"(epoch_ns({time}) // 60000000000)"
+
     def header(self, column: str, name: str) -> str:
         """Give the macro's call; `duck.MACROS` defines it."""
         return f"header({column}, {self.literal(name)})"
@@ -70,7 +95,7 @@ class Duck:
 
     def quantile(self, value: str, share: float) -> str:
         """Give an exact quantile."""
-        return f"CAST(round(quantile_cont({value}, {share})) AS BIGINT)"
+        return f"CAST(floor(quantile_cont({value}, {share}) + 0.5) AS BIGINT)"
 
     def count_where(self, condition: str) -> str:
         """Count with a filter."""
@@ -86,9 +111,29 @@ class Duck:
             f", unnest({column}) AS list(field), LATERAL (SELECT field.name AS field_name, field.value AS field_value)"
         )
 
-    def collect(self, value: str, most: int) -> str:
-        """Collect, sort and cut."""
-        return f"list_sort(list_distinct(list({value})))[:{most}]"
+    def names(self, column: str) -> str:
+        """Transform the list."""
+        return f"list_transform({column}, lambda f: f.name)"
+
+    def each_name(self, names: str) -> str:
+        """Unnest the names, each once."""
+        return f", unnest(list_distinct(list_transform({names}, lambda n: lower(n)))) AS list(field_name)"
+
+    def collect_where(self, value: str, condition: str, most: int) -> str:
+        """Collect with a filter, sort and cut."""
+        return self.or_empty(f"list_sort(list({value}) FILTER ({condition}))[:{most}]")
+
+    def or_empty(self, value: str) -> str:
+        """Put an empty list for null."""
+        return f"coalesce({value}, [])"
+
+    def has(self, value: str, text: str) -> str:
+        """Look into the list."""
+        return f"list_contains({value}, {self.literal(text)})"
+
+    def latest(self, value: str) -> str:
+        """Order by a row of both."""
+        return f"arg_max({value}, (time, {value}))"
 
     def join(self, value: str, separator: str) -> str:
         """Join."""
@@ -112,6 +157,10 @@ class ClickHouse:
         """Give a DateTime64 with nanoseconds."""
         return f"fromUnixTimestamp64Nano(toInt64({time_ns}), 'UTC')"
 
+    def minute(self, time: str) -> str:
+        """Divide its nanoseconds."""
+        return f"intDiv(toUnixTimestamp64Nano({time}), 60000000000)"
+
     def header(self, column: str, name: str) -> str:
         """Take the first one; its alias keeps the column's name short."""
         call = f"{'req' if column.startswith('request') else 'resp'}('{name}')"
@@ -124,7 +173,7 @@ class ClickHouse:
 
     def quantile(self, value: str, share: float) -> str:
         """Give an exact quantile."""
-        return f"toInt64(round(quantileExactInclusiveOrNull({share})({value})))"
+        return f"toInt64(floor(quantileExactInclusiveOrNull({share})({value}) + 0.5))"
 
     def count_where(self, condition: str) -> str:
         """Count with a filter."""
@@ -138,9 +187,29 @@ class ClickHouse:
         """Join with the list."""
         return f" ARRAY JOIN {column}.name AS field_name, {column}.value AS field_value"
 
-    def collect(self, value: str, most: int) -> str:
-        """Collect, sort and cut."""
-        return f"arraySlice(arraySort(groupUniqArray({value})), 1, {most})"
+    def names(self, column: str) -> str:
+        """Take the part of the tuples."""
+        return f"{column}.name"
+
+    def each_name(self, names: str) -> str:
+        """Join with the names, each once."""
+        return f" ARRAY JOIN arrayDistinct(arrayMap(n -> lower(n), {names})) AS field_name"
+
+    def collect_where(self, value: str, condition: str, most: int) -> str:
+        """Collect with a filter, sort and cut."""
+        return f"arraySlice(arraySort(groupArrayIf({value}, {condition})), 1, {most})"
+
+    def or_empty(self, value: str) -> str:
+        """Give it as it is: a list is never null there."""
+        return value
+
+    def has(self, value: str, text: str) -> str:
+        """Look into the list."""
+        return f"has({value}, {self.literal(text)})"
+
+    def latest(self, value: str) -> str:
+        """Order by a tuple of both."""
+        return f"argMax({value}, (time, {value}))"
 
     def join(self, value: str, separator: str) -> str:
         """Join."""

@@ -58,9 +58,10 @@ class DuckReader:
         """Give the answer as a relation, which is worked out when it is used."""
         return self._explained(lambda: self._connection.sql(self._expand(sql)))
 
-    def ask(self, sql: str) -> Answer:
+    def ask(self, sql: str, watch: Callable[[float | None], None] | None = None) -> Answer:
         """Give the answer as rows."""
-        return self._explained(lambda: Answer(self._connection.cursor(), self._expand(sql), self._limits))
+        session = self._explained(lambda: self._seeing(self._connection.cursor()))
+        return Answer(session, self._expand(sql), self._limits, watch)
 
     def recheck(self) -> bool:
         """After an error: leave out the parts that are damaged; tells whether there were any."""
@@ -99,14 +100,35 @@ class DuckReader:
         files = [held.path for held in self._snapshot.parts]
         connection.execute(f"SET allowed_paths = {_list(files)}")
         connection.execute("SET enable_external_access = false")
+        # A name in a query is never a variable of this program.
+        connection.execute("SET python_enable_replacements = false")
         connection.execute("SET enable_progress_bar = true")
         connection.execute("SET enable_progress_bar_print = false")
-        connection.register("journal_rows", self._snapshot.tail)
-        connection.execute(f"CREATE VIEW exchanges AS {_union(self._snapshot.parts)}")
         for macro in MACROS:
             connection.execute(macro)
         connection.execute("SET lock_configuration = true")
+        return self._seeing(connection)
+
+    def _seeing(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+        """Let a connection see the rows: what is registered is its own, and so must be the view of it."""
+        connection.register("journal_rows", _Rows(self._snapshot))
+        connection.execute(f"CREATE TEMP VIEW exchanges AS {_union(self._snapshot.parts)}")
         return connection
+
+
+class _Rows:
+    """The rows of the journals, and a hold on the parts: an answer that is not worked out yet still needs the files."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def __arrow_c_schema__(self) -> object:
+        """Give the schema."""
+        return self._snapshot.tail.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give the rows."""
+        return self._snapshot.tail.__arrow_c_stream__(requested_schema)
 
 
 def _union(parts: Iterable[Open]) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from masthead.query.answer import Limits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from masthead.config import Config
     from masthead.query.answer import Answer
     from masthead.query.dialect import Dialect
@@ -31,12 +33,19 @@ class Reader(Protocol):
             QueryError: The query can't be answered.
         """
 
-    def ask(self, sql: str) -> Answer:
+    def ask(self, sql: str, watch: Callable[[float | None], None] | None = None) -> Answer:
         """Give the answer as rows that come as they are found.
+
+        Args:
+            sql: One statement that reads.
+            watch: Told again and again, while it takes long, how much is done (0 to 1; `None`: not known).
 
         Raises:
             QueryError: The query can't be answered.
         """
+
+    def recheck(self) -> bool:
+        """After an error: leave out what is damaged and say so in `problems`; tells whether there was any."""
 
     def close(self) -> None:
         """Let go of the store."""

@@ -64,17 +64,17 @@ class Batches:
 
 def open_replay(path: str, config: str | None, settings: Mapping[str, object]) -> Batches:
     """Open a recorded file."""
-    read = _settings(config, settings)
+    read = read_settings(config, settings)
     return Batches(ReplaySource(path, read, compile_rules(read)))
 
 
 def open_capture(config: str | None, settings: Mapping[str, object]) -> Batches:
     """Start capturing."""
-    read = _settings(config, settings)
+    read = read_settings(config, settings)
     return Batches(CaptureSource(read, compile_rules(read)))
 
 
-def _settings(config: str | None, settings: Mapping[str, object]) -> Config:
+def read_settings(config: str | None, settings: Mapping[str, object]) -> Config:
     """Read the settings; a library does not search the machine for a file that nobody named."""
     known = {
         f"{section}_{key}": f"{section}.{key}"

@@ -1,0 +1,111 @@
+"""Questions about calls: routes, errors, the slowest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from masthead.query.questions.scope import CALLS, Scope, milliseconds, whole
+
+if TYPE_CHECKING:
+    from masthead.query.dialect import Dialect
+
+# A call without an answer failed at the server's side, as far as its caller can tell.
+_SERVER_ERROR = "status >= 500 OR status IS NULL"
+
+
+def routes(dialect: Dialect, scope: Scope) -> str:
+    """What is called, the most called first.
+
+    Columns: `route`, `method` (text), `calls`, `client_errors` (4xx), `server_errors` (5xx and no answer; integers),
+    `error_share` (float), `ttfb_p95_ms`, `p50_ms`, `p95_ms`, `p99_ms` (float; the last three of the duration),
+    `request_bytes`, `response_bytes` (integers, heads and bodies).
+    """
+    client = dialect.sum_where("sample_weight", "status BETWEEN 400 AND 499")
+    server = dialect.sum_where("sample_weight", _SERVER_ERROR)
+    quantiles = ", ".join(
+        f"{_quantile(dialect, column, share)} AS {name}"
+        for name, column, share in (
+            ("ttfb_p95_ms", "ttfb_ns", 0.95),
+            ("p50_ms", "duration_ns", 0.5),
+            ("p95_ms", "duration_ns", 0.95),
+            ("p99_ms", "duration_ns", 0.99),
+        )
+    )
+    return f"""
+        SELECT route, method, {CALLS} AS calls, {whole(client)} AS client_errors, {whole(server)} AS server_errors,
+            ({client} + {server}) / sum(sample_weight) AS error_share, {quantiles},
+            {_bytes("request")} AS request_bytes, {_bytes("response")} AS response_bytes
+        FROM exchanges WHERE {scope.condition(dialect)}
+        GROUP BY route, method ORDER BY calls DESC, route NULLS LAST, method NULLS LAST LIMIT {scope.limit}
+    """
+
+
+def errors(dialect: Dialect, scope: Scope) -> str:
+    """What went wrong, the most frequent first: statuses from 400 on, calls without an answer, broken messages.
+
+    Columns: `route`, `method` (text), `status` (integer), `marks` (text, separated by blanks), `calls` (integer),
+    `share` (float, of all calls of that route and method), `first`, `last` (time), `example` (id of the last one).
+    """
+    marks = dialect.join("quality", " ")
+    condition = scope.condition(dialect)
+    return f"""
+        SELECT wrong.route AS route, wrong.method AS method, wrong.status AS status, wrong.marks AS marks,
+            {whole("wrong.weight")} AS calls, wrong.weight / total.weight AS share,
+            wrong.earliest AS first, wrong.latest AS last, wrong.example AS example
+        FROM (
+            SELECT route, method, status, {marks} AS marks, coalesce(route, '') AS route_key,
+                coalesce(method, '') AS method_key, sum(sample_weight) AS weight,
+                min(time) AS earliest, max(time) AS latest, {dialect.latest("exchange_id")} AS example
+            FROM exchanges WHERE {condition} AND {_wrong(dialect)}
+            GROUP BY route, method, status, marks
+        ) AS wrong
+        INNER JOIN (
+            SELECT coalesce(route, '') AS route_key, coalesce(method, '') AS method_key, sum(sample_weight) AS weight
+            FROM exchanges WHERE {condition} GROUP BY route_key, method_key
+        ) AS total
+        ON wrong.route_key = total.route_key AND wrong.method_key = total.method_key
+        ORDER BY calls DESC, route NULLS LAST, method NULLS LAST, status NULLS LAST, marks LIMIT {scope.limit}
+    """
+
+
+def each_error(dialect: Dialect, scope: Scope) -> str:
+    """The calls that went wrong, the latest first.
+
+    Columns: `time`, `status`, `method`, `route`, `target`, `duration_ms` (float), `client_address`, `marks` (text),
+    `fault`, `exchange_id`.
+    """
+    return f"""
+        SELECT time, status, method, route, target, {milliseconds("duration_ns")} AS duration_ms, client_address,
+            {dialect.join("quality", " ")} AS marks, fault, exchange_id
+        FROM exchanges WHERE {scope.condition(dialect)} AND {_wrong(dialect)}
+        ORDER BY time DESC, exchange_id LIMIT {scope.limit}
+    """
+
+
+def slow(dialect: Dialect, scope: Scope) -> str:
+    """The slowest calls, the slowest first.
+
+    Columns: `duration_ms`, `ttfb_ms` (float), `time`, `status`, `method`, `route`, `target`, `response_bytes` (body),
+    `client_address`, `exchange_id`.
+    """
+    return f"""
+        SELECT {milliseconds("duration_ns")} AS duration_ms, {milliseconds("ttfb_ns")} AS ttfb_ms, time, status, method,
+            route, target, response_body_bytes AS response_bytes, client_address, exchange_id
+        FROM exchanges WHERE {scope.condition(dialect)} AND duration_ns IS NOT NULL
+        ORDER BY duration_ns DESC, time, exchange_id LIMIT {scope.limit}
+    """
+
+
+def _wrong(dialect: Dialect) -> str:
+    marked = " OR ".join(dialect.has("quality", mark) for mark in ("malformed", "reset"))
+    return f"(status >= 400 OR {_SERVER_ERROR} OR {marked})"
+
+
+def _quantile(dialect: Dialect, column: str, share: float) -> str:
+    alike = "min(sample_weight) = max(sample_weight)"
+    return f"CASE WHEN {alike} THEN {milliseconds(dialect.quantile(column, share))} END"
+
+
+def _bytes(side: str) -> str:
+    head, body = f"coalesce({side}_head_bytes, 0)", f"coalesce({side}_body_bytes, 0)"
+    return whole(f"sum(({head} + {body}) * sample_weight)")
