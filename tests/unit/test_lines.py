@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from masthead.sinks.lines import HEADING, Painter, plain
+from masthead.sinks.lines import HEADING, Painter
 from masthead.sinks.outlet import Outlet
+from masthead.sinks.plain import plain
 from masthead.sinks.table import TableSink
 from tests.unit.doubles import Rows
 

@@ -24,10 +24,12 @@ pub(super) fn stream_capsule(
 
 /// The batches of any object that speaks the interface.
 pub(super) fn read_stream(source: &Bound<'_, PyAny>) -> PyResult<RecordBatchStreamReader> {
-    let Ok(capsule) = source.call_method0("__arrow_c_stream__") else {
+    if !source.hasattr("__arrow_c_stream__")? {
         let kind = source.get_type().name()?;
         return Err(PyTypeError::new_err(format!("{kind} is no Arrow stream: it has no __arrow_c_stream__")));
-    };
+    }
+    // A query may fail only now: its own error tells more.
+    let capsule = source.call_method0("__arrow_c_stream__")?;
     let capsule = capsule.cast_into::<PyCapsule>()?;
     let stream = capsule.pointer_checked(Some(c"arrow_array_stream"))?.cast::<FFI_ArrowArrayStream>();
     // SAFETY: a capsule of this name holds an ArrowArrayStream; `from_raw` moves it out and leaves a released one there.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from importlib import metadata
 from typing import TYPE_CHECKING, NoReturn
 
 from masthead.errors import UsageError
@@ -48,6 +47,14 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, remedy=f"{self.prog} --help explains what there is")
 
 
+class _ShowVersion(argparse.Action):
+    """Looks the version up when it is asked for: that takes as long as a short query."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it."""
+        parser.exit(0, f"masthead {_version()}\n")
+
+
 def execute(arguments: Sequence[str]) -> int:
     """Parse the command line and run its verb; gives the exit code."""
     verb = next((argument for argument in arguments if not argument.startswith("-")), None)
@@ -66,7 +73,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"masthead {_version()}")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="show the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(
@@ -83,6 +90,8 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
 
 
 def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415 - takes long to import
+
     try:
         return metadata.version("masthead")
     except metadata.PackageNotFoundError:

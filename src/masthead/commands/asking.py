@@ -74,8 +74,8 @@ def scope(parsed: argparse.Namespace) -> Scope:
     )
 
 
-def answer(parsed: argparse.Namespace, question: Callable[[Dialect], str]) -> int:
-    """Ask, and write the answer."""
+def answer(parsed: argparse.Namespace, question: Callable[[Dialect], str], since_ns: int = 0) -> int:
+    """Ask, and write the answer; what is older than `since_ns` is not seen."""
     from masthead.query.output import write_answer  # noqa: PLC0415 - loaded when there is something to write
 
     outlet = Outlet(parsed.file, reader_may_leave=True)
@@ -84,16 +84,19 @@ def answer(parsed: argparse.Namespace, question: Callable[[Dialect], str]) -> in
     def ask(reader: Reader) -> int:
         with Bar() as bar:
             found = reader.ask(question(reader.dialect), bar.show)
-            return write_answer(found, form, outlet, bar.clear)
+            rows = write_answer(found, form, outlet, bar.clear)
+        if not rows and outlet.terminal:
+            complain("nothing was found; --since and --store tell where it was looked for")
+        return rows
 
     try:
-        with_store(parsed, ask)
+        with_store(parsed, ask, since_ns)
     finally:
         outlet.close()
     return 0
 
 
-def with_store(parsed: argparse.Namespace, work: Callable[[Reader], T]) -> T:
+def with_store(parsed: argparse.Namespace, work: Callable[[Reader], T], since_ns: int = 0) -> T:
     """Open the store that is asked for, work with it, and tell what of it could not be read.
 
     A query that fails on a damaged part is asked once more without that part.
@@ -102,7 +105,7 @@ def with_store(parsed: argparse.Namespace, work: Callable[[Reader], T]) -> T:
         MastheadError: There is no such store, or the question can't be answered.
     """
     config = flags.settings(parsed).config
-    reader = open_reader(config.store.path or DEFAULT_STORE, config)
+    reader = open_reader(config.store.path or DEFAULT_STORE, config, since_ns)
     try:
         try:
             return work(reader)

@@ -44,7 +44,7 @@ def execute(parsed: argparse.Namespace) -> int:
         )
     before, after = (end - span, end), (begin, begin + span)
     scope = asking.scope(parsed)
-    return asking.answer(parsed, lambda dialect: diff(dialect, scope, before, after))
+    return asking.answer(parsed, lambda dialect: diff(dialect, scope, before, after), before[0])
 
 
 def _span_ns(text: str) -> int:

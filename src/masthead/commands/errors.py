@@ -31,4 +31,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(parsed: argparse.Namespace) -> int:
     """Answer."""
     scope, question = asking.scope(parsed), each_error if parsed.each else errors
-    return asking.answer(parsed, lambda dialect: question(dialect, scope))
+    return asking.answer(parsed, lambda dialect: question(dialect, scope), scope.since_ns)

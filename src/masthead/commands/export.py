@@ -45,7 +45,7 @@ def execute(parsed: argparse.Namespace) -> int:
     scope, form = asking.scope(parsed), parsed.output or "ndjson"
     if form == "parquet" and not parsed.file:
         raise UsageError("Parquet needs a file", "--output", "add --file calls.parquet")
-    rows = asking.with_store(parsed, lambda reader: _write(reader, scope, parsed, form))
+    rows = asking.with_store(parsed, lambda reader: _write(reader, scope, parsed, form), scope.since_ns)
     if parsed.file:
         complain(f"{rows:,} calls in {parsed.file}")
     return 0

@@ -30,5 +30,5 @@ def execute(parsed: argparse.Namespace) -> int:
     """Answer."""
     scope, name = asking.scope(parsed), parsed.name
     if name is None:
-        return asking.answer(parsed, lambda dialect: headers(dialect, scope))
-    return asking.answer(parsed, lambda dialect: values(dialect, scope, name))
+        return asking.answer(parsed, lambda dialect: headers(dialect, scope), scope.since_ns)
+    return asking.answer(parsed, lambda dialect: values(dialect, scope, name), scope.since_ns)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masthead.commands import asking
 from masthead.errors import InputError, UsageError
+from masthead.query.times import read_time
 
 if TYPE_CHECKING:
     import argparse
@@ -33,14 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("sql", metavar="SQL", nargs="?", help="the question; - for standard input")
     parser.add_argument("-f", "--from", dest="script", metavar="FILE", help="read the question from a file")
+    parser.add_argument(
+        "--since",
+        metavar="WHEN",
+        help="look only at calls from then on (2h, 2026-11-24T03:00): spares opening the rest",
+    )
     asking.add_flags(parser, (*asking.FORMS, "parquet"))
 
 
 def execute(parsed: argparse.Namespace) -> int:
     """Ask one question."""
-    sql = _question(parsed)
+    sql, since_ns = _question(parsed), read_time(parsed.since, time.time_ns(), "--since") if parsed.since else 0
     if parsed.output != "parquet":
-        return asking.answer(parsed, lambda _: sql)
+        return asking.answer(parsed, lambda _: sql, since_ns)
     if not parsed.file:
         raise UsageError("Parquet needs a file", "--output", "add --file calls.parquet")
 
@@ -49,7 +56,7 @@ def execute(parsed: argparse.Namespace) -> int:
 
         return write_parquet(reader, sql, Path(parsed.file))
 
-    asking.with_store(parsed, write)
+    asking.with_store(parsed, write, since_ns)
     return 0
 
 

@@ -28,4 +28,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(parsed: argparse.Namespace) -> int:
     """Answer."""
     scope = asking.scope(parsed)
-    return asking.answer(parsed, lambda dialect: routes(dialect, scope))
+    return asking.answer(parsed, lambda dialect: routes(dialect, scope), scope.since_ns)

@@ -27,4 +27,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(parsed: argparse.Namespace) -> int:
     """Answer."""
     scope = asking.scope(parsed)
-    return asking.answer(parsed, lambda dialect: slow(dialect, scope))
+    return asking.answer(parsed, lambda dialect: slow(dialect, scope), scope.since_ns)

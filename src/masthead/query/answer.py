@@ -19,7 +19,7 @@ from masthead.config.units import age_seconds, size_bytes
 from masthead.errors import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from masthead.config import Config
 
@@ -86,10 +86,13 @@ class Answer:
         self._chunks: queue.Queue[list[tuple[Any, ...]] | BaseException | None] = queue.Queue(WAITING)
         self._ready = threading.Event()
         self._stopped = False
+        self._refused: BaseException | None = None
         self.columns: list[str] = []
         self._thread = threading.Thread(target=self._work, args=(sql,), name="masthead-query", daemon=True)
         self._thread.start()
         self._await_columns()
+        if self._refused is not None:
+            raise self._explained(self._refused) from None
 
     @property
     def progress(self) -> float | None:
@@ -158,15 +161,17 @@ class Answer:
     def _work(self, sql: str) -> None:
         try:
             result = self._connection.execute(with_text_times(self._connection, sql))
-            self.columns = [_named(name) for name, *_ in result.description or []]
+            self.columns = told_apart([_named(name) for name, *_ in result.description or []])
             self._ready.set()
             while not self._stopped and (chunk := result.fetchmany(CHUNK_ROWS)):
                 self._chunks.put(chunk)
             self._chunks.put(None)
         except BaseException as error:  # noqa: BLE001 - handed over to who waits
-            self._chunks.put(error)
-        finally:
-            self._ready.set()
+            if self._ready.is_set():
+                self._chunks.put(error)
+            else:
+                self._refused = error
+                self._ready.set()
 
     def _drain(self) -> None:
         while True:
@@ -180,7 +185,7 @@ class Answer:
 
 
 def with_text_times(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """Give the same query with times as text, and its columns told apart by name.
+    """Give the same query with times as text.
 
     Raises:
         QueryError: It is not one statement that reads.
@@ -217,6 +222,15 @@ def _named(name: str) -> str:
     return _HEADER.sub(
         lambda found: f"{found[2][: 3 if found[2] == 'request' else 4]}{found[1] or ''}({found[3]})", name
     )
+
+
+def told_apart(names: Iterable[str]) -> list[str]:
+    """Give each column a name of its own: `a`, `a_1`, `a_2`."""
+    found: list[str] = []
+    for name in names:
+        tries = (name, *(f"{name}_{number}" for number in range(1, len(found) + 1)))
+        found.append(next(candidate for candidate in tries if candidate not in found))
+    return found
 
 
 def explained(error: BaseException, limits: Limits) -> BaseException:

@@ -35,6 +35,7 @@ class DuckReader:
     Args:
         root: The directory.
         limits: What a query may take.
+        since_ns: What is older is not seen, nanoseconds since 1970.
         now_ns: The time that `ago` counts back from.
 
     Raises:
@@ -43,10 +44,11 @@ class DuckReader:
 
     dialect: Dialect = Duck()
 
-    def __init__(self, root: Path, limits: Limits, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, root: Path, limits: Limits, since_ns: int = 0, now_ns: Callable[[], int] = time.time_ns) -> None:
         self._limits = limits
+        self._since_ns = since_ns
         self._now_ns = now_ns
-        self._snapshot = Snapshot(root)
+        self._snapshot = Snapshot(root, since_ns)
         self._connection = self._connect()
 
     @property
@@ -112,7 +114,8 @@ class DuckReader:
     def _seeing(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         """Let a connection see the rows: what is registered is its own, and so must be the view of it."""
         connection.register("journal_rows", _Rows(self._snapshot))
-        connection.execute(f"CREATE TEMP VIEW exchanges AS {_union(self._snapshot.parts)}")
+        seen = f" WHERE time >= {self.dialect.time(self._since_ns)}" if self._since_ns else ""
+        connection.execute(f"CREATE TEMP VIEW exchanges AS FROM ({_union(self._snapshot.parts)}){seen}")
         return connection
 
 

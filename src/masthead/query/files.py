@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from masthead.errors import OutputError
+import duckdb
+
+from masthead.errors import OutputError, QueryError
 from masthead.extension import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from masthead._native import Batch
+    from masthead._native import Batch, Conformed
     from masthead.query.open import Reader
     from masthead.query.questions.scope import Scope
 
@@ -28,18 +31,10 @@ def write_parquet(reader: Reader, sql: str, path: Path) -> int:
         QueryError: The query can't be answered.
         OutputError: The file can't be written.
     """
-    return write_stream(reader.relation(sql), path)
-
-
-def write_stream(source: Any, path: Path) -> int:  # noqa: ANN401 - anything with __arrow_c_stream__
-    """Write an Arrow stream to a Parquet file, whole or not at all; gives the rows.
-
-    Raises:
-        OutputError: The file can't be written.
-    """
     fresh = path.with_name(f"{path.name}.partial")
     try:
-        rows: int = native().write_parquet(source, str(fresh))
+        with _told():
+            rows: int = native().write_parquet(reader.relation(sql), str(fresh))
         fresh.replace(path)
     except OSError as error:
         what = f"can't be written: {error.strerror or error}"
@@ -63,11 +58,27 @@ def batches(reader: Reader, scope: Scope) -> Iterator[Batch]:
     left = scope.limit
     for slice_ in slices(reader, scope):
         sql = f"{calls_sql(reader, slice_)} ORDER BY time, exchange_id LIMIT {left}"
-        for batch in native().Conformed(reader.relation(sql)):
+        with _told():
+            found = native().Conformed(reader.relation(sql))
+        while batch := _next(found):
             left -= batch.num_rows
             yield batch
         if not left:
             return
+
+
+def _next(found: Conformed) -> Batch | None:
+    with _told():
+        return next(found, None)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let the engine's errors be the query's: an answer is worked out only while it is written."""
+    try:
+        yield
+    except (duckdb.Error, RuntimeError) as error:
+        raise QueryError(str(error).strip(), remedy="ask for less, or raise query.memory (--memory)") from error
 
 
 def slices(reader: Reader, scope: Scope) -> Iterator[Scope]:

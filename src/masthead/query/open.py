@@ -51,12 +51,13 @@ class Reader(Protocol):
         """Let go of the store."""
 
 
-def open_reader(place: str, config: Config) -> Reader:
+def open_reader(place: str, config: Config, since_ns: int = 0) -> Reader:
     """Open a store.
 
     Args:
         place: A directory.
         config: What a query may take.
+        since_ns: What is older is not seen, nanoseconds since 1970: of a long history less has to be opened.
 
     Raises:
         StoreError: There is no store, or not one that this version can read.
@@ -64,4 +65,4 @@ def open_reader(place: str, config: Config) -> Reader:
     limits = Limits.of(config)
     from masthead.query.duck import DuckReader  # noqa: PLC0415 - loaded when asked for
 
-    return DuckReader(Path(place), limits)
+    return DuckReader(Path(place), limits, since_ns)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from masthead.sinks.lines import plain
+from masthead.sinks.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -147,12 +148,17 @@ def _is_time(text: str) -> bool:
 def _flat(value: object) -> object:
     """Give what is nested as JSON."""
     if isinstance(value, list | dict | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(value, ensure_ascii=False, default=_plain)
     return value
 
 
 def _json(columns: Sequence[str], row: Row) -> str:
-    return json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, separators=(",", ":"), default=str)
+    return json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    """Give what JSON has no type for: a decimal as a number, all else as text."""
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _taken(chunk: io.StringIO) -> str:

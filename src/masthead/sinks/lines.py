@@ -10,6 +10,8 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.text import Text
 
+from masthead.sinks.plain import plain
+
 Cells: TypeAlias = tuple[tuple[str, str], ...]
 
 # Width of each column but the last; a longer cell pushes the others aside, for that line only.
@@ -69,11 +71,6 @@ class Painter:
         return painted if painted.endswith("\n") else painted + "\n"
 
 
-def plain(text: str) -> str:
-    """Escape what is not printable: header values come from strangers, and a terminal obeys what it prints."""
-    return "".join(mark if mark.isprintable() else _escaped(mark) for mark in text)
-
-
 def get(row: Mapping[str, object], path: str) -> object:
     """Give the value at a dotted place of a row; `None` where it is absent."""
     value: object = row
@@ -82,10 +79,6 @@ def get(row: Mapping[str, object], path: str) -> object:
             return None
         value = value.get(part)
     return value
-
-
-def _escaped(mark: str) -> str:
-    return f"\\x{ord(mark):02x}" if ord(mark) < 0x100 else f"\\u{{{ord(mark):x}}}"  # noqa: PLR2004 - one byte
 
 
 def _cells(row: Mapping[str, object]) -> Cells:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from masthead.errors import StoreError
 from masthead.extension import native
 from masthead.store.directory import recognize
-from masthead.store.layout import Part, listing
+from masthead.store.layout import Part, hour_end_ns, listing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Every Parquet file begins and ends so.
 _MAGIC = b"PAR1"
 _SHORTEST = 12
+# A call begins before the end of the hour in which it is completed, unless the clock was set back: so far is forgiven.
+SLACK_NS = 3_600_000_000_000
 # Descriptors that are left for all else.
 _SPARE = 64
 
@@ -45,6 +47,7 @@ class Snapshot:
 
     Args:
         root: The store's directory.
+        since_ns: Parts that hold only older rows may be left out, nanoseconds since 1970.
 
     Attributes:
         parts: The parts, newest first.
@@ -55,9 +58,10 @@ class Snapshot:
         StoreError: There is no store, or not one that this version can read.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, since_ns: int = 0) -> None:
         recognize(root)
         self._root = root
+        self._since_ns = since_ns - SLACK_NS
         self._descriptors: list[int] = []
         self._finalizer = weakref.finalize(self, _close, self._descriptors)
         self.problems: list[str] = []
@@ -86,8 +90,9 @@ class Snapshot:
             found = listing(self._root)
             try:
                 tail = native().Tail([str(self._root / "journal" / journal.name) for journal in found.journals])
-                _make_room(len(found.parts))
-                parts = [held for part in reversed(found.parts) if (held := self._open(part))]
+                wanted = [part for part in reversed(found.parts) if hour_end_ns(part.hour) > self._since_ns]
+                _make_room(len(wanted))
+                parts = [held for part in wanted if (held := self._open(part))]
             except FileNotFoundError:
                 # A file went between listing and opening: the next listing says where its rows are now.
                 _close(self._descriptors)
