@@ -84,13 +84,18 @@ def test_mistakes_are_of_one_family(store: Store, tmp_path: Path) -> None:
         masthead.open(str(tmp_path), memory="1GB")
 
 
-def test_polars_pandas_and_pyarrow_take_answers_where_they_are_installed(store: Store) -> None:
-    pytest.importorskip("polars", reason="polars is not installed")
-    import polars as pl  # noqa: PLC0415
-
-    frame = pl.DataFrame(store.exchanges())
+def test_polars_pandas_and_pyarrow_take_answers(store: Store) -> None:
+    polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    pytest.importorskip("pandas")
+    frame = polars.DataFrame(store.exchanges())
     assert frame.height == len(CALLS)
-    assert frame.schema["time"] == pl.Datetime("ns")
+    assert frame.schema["time"] == polars.Datetime("ns")
+    assert store.routes().df()["calls"].sum() == store.routes().pl()["calls"].sum() > 0
+    table = pyarrow.table(store.exchanges(limit=7))
+    assert table.num_rows == 7
+    assert table.schema.field("request_fields").type == pyarrow.list_(
+        pyarrow.struct([("name", pyarrow.string()), ("value", pyarrow.string())])
+    )
 
 
 def test_nothing_heavy_is_imported_until_asked_for() -> None:

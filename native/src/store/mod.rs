@@ -14,6 +14,8 @@ pub(crate) mod merge;
 pub(crate) mod pack;
 pub(crate) mod part;
 mod sorted;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};

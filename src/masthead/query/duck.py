@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
@@ -14,8 +15,7 @@ from masthead.store.layout import SCHEMA_VERSION
 from masthead.store.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     from masthead.query.dialect import Dialect
     from masthead.store.snapshot import Open
@@ -99,8 +99,7 @@ class DuckReader:
             }
         )
         # Locked before any query is seen: from then on only these files can be read, and nothing can be written.
-        files = [held.path for held in self._snapshot.parts]
-        connection.execute(f"SET allowed_paths = {_list(files)}")
+        connection.execute(f"SET allowed_paths = {_list(_names(self._snapshot.parts))}")
         connection.execute("SET enable_external_access = false")
         # A name in a query is never a variable of this program.
         connection.execute("SET python_enable_replacements = false")
@@ -145,6 +144,13 @@ def _union(parts: Iterable[Open]) -> str:
     selects += [f"FROM read_parquet({_list(current)})"] if current else []
     older = [f"FROM read_parquet({_list(paths)})" for paths in files.values()]
     return " UNION ALL BY NAME ".join([*selects, *older])
+
+
+def _names(parts: Iterable[Open]) -> Iterator[str]:
+    """Give the names under which DuckDB may open parts: it resolves links, and a deleted file's link says so."""
+    for held in parts:
+        name = str(Path(held.path).readlink())
+        yield from (name, f"{name} (deleted)")
 
 
 def _list(texts: Iterable[str]) -> str:

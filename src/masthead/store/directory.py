@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+# What is there before the directory can be told for a store, when a crash ends its making.
+_FIRST = ("lock", "format.json.new")
 _FOLDERS = ("journal", "parts", "damaged")
 
 
@@ -65,13 +67,13 @@ class Directory:
         try:
             if (root / "format.json").exists():
                 recognize(root)
-            elif root.is_dir() and any(entry.name != "lock" for entry in root.iterdir()):
+            elif root.is_dir() and any(entry.name not in _FIRST for entry in root.iterdir()):
                 raise StoreError("not empty, and no store", str(root), "name an empty or a new directory")
             root.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._lock = self._hold()
+            self._write_format()
             for folder in _FOLDERS:
                 (root / folder).mkdir(mode=0o750, exist_ok=True)
-            self._write_format()
         except OSError as error:
             what = f"can't be written to: {error.strerror or error}"
             raise StoreError(what, str(root), "name a directory that this user may write (store.path)") from error
