@@ -29,7 +29,7 @@ daemon off; master_process on; worker_processes 2; pid {directory}/nginx.pid; er
 user {user};
 events {{ worker_connections 1024; }}
 http {{
-  log_format record escape=json '{{"line":"$request","status":$status,"tenant":"$http_x_tenant"}}';
+  log_format record escape=json '{{"time":$msec,"line":"$request","status":$status,"tenant":"$http_x_tenant"}}';
   access_log {directory}/record record;
   client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
   uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
