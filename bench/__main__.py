@@ -53,6 +53,10 @@ def _first(plan: Plan, found: Report) -> None:
     found.first_line(trials.first_line(plan))
 
 
+def _questions(plan: Plan, found: Report) -> None:
+    found.questions(trials.questions(plan), plan.history)
+
+
 # Name, what it needs besides nginx and wrk, and what it does.
 TRIALS: dict[str, tuple[tuple[str, ...], Callable[[Plan, Report], None]]] = {
     "http": ((), _http),
@@ -61,6 +65,7 @@ TRIALS: dict[str, tuple[tuple[str, ...], Callable[[Plan, Report], None]]] = {
     "bulk": ((), _bulk),
     "replay": ((), _replay),
     "first": ((), _first),
+    "questions": ((), _questions),
 }
 
 
@@ -103,8 +108,8 @@ def _run(names: Sequence[str], plan: Plan) -> tuple[Report, bool]:
 
 def _plan(folder: Path, *, quick: bool) -> Plan:
     if quick:
-        return Plan(rounds=3, few=1, seconds=1, recorded=100_000, folder=folder)
-    return Plan(rounds=10, few=3, seconds=2, recorded=300_000, folder=folder)
+        return Plan(rounds=3, few=1, seconds=1, recorded=100_000, history=1_000_000, folder=folder)
+    return Plan(rounds=10, few=3, seconds=2, recorded=300_000, history=10_000_000, folder=folder)
 
 
 def _machine() -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench import kernel, meters
 from bench.children import ChildFailedError, await_true, child, end
+from masthead.store.layout import listing
 
 if TYPE_CHECKING:
     import subprocess
@@ -36,6 +37,7 @@ class Logger:
         ledger: Once it has ended, masthead's account, by dotted name.
         closed: Whether that account adds up.
         resident: Highest resident memory of the first process, bytes.
+        stored: Bytes and rows of the parts that it made, where it keeps a store; the rest waits in a journal.
         behind: It still had work when the time to finish was over.
     """
 
@@ -47,6 +49,7 @@ class Logger:
     ledger: dict[str, int] = field(default_factory=dict)
     closed: bool = False
     resident: int = 0
+    stored: tuple[int, int] = (0, 0)
     behind: bool = False
 
     def processor_ns(self) -> int:
@@ -100,6 +103,16 @@ def masthead_ndjson(folder: Path, port: int) -> Iterator[Logger]:
     logger.rows = _lines(file, b'"port":%d' % port)
     logger.gaps = _lines(file, b'"port":%d' % port, b'"gap"')
     file.unlink()
+
+
+@contextmanager
+def masthead_store(folder: Path, port: int) -> Iterator[Logger]:  # noqa: ARG001 - it watches every port
+    """Keep every row in a store."""
+    root = folder / "store"
+    with masthead(folder, ["--output", "none", "--store", root]) as logger:
+        yield logger
+    parts = listing(root).parts
+    logger.stored = sum(part.bytes for part in parts), sum(part.rows for part in parts)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WATCHERS: dict[str, Watching] = {
     "masthead, no output": loggers.masthead_silent,
     "masthead, NDJSON": loggers.masthead_ndjson,
+    "masthead, store": loggers.masthead_store,
     "tcpdump -w": loggers.tcpdump,
     "httpry": loggers.httpry,
     "tshark": loggers.tshark,
@@ -44,6 +45,7 @@ class Phase:
     lost: int | None = None
     closed: bool | None = None
     resident: int = 0
+    stored: tuple[int, int] = (0, 0)
     behind: bool = False
 
     def each(self, total_ns: float) -> float:
@@ -116,6 +118,7 @@ def _watched(subject: str, nginx: Nginx, folder: Path, seconds: float) -> Phase:
         lost=_lost(logger),
         closed=logger.closed if logger.ledger else None,
         resident=logger.resident,
+        stored=logger.stored,
         behind=logger.behind,
     )
 

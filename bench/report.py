@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from rich.console import Console
 from rich.table import Table
 
-from bench import medians, phases, trials
+from bench import asking, medians, phases, trials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Rounds: TypeAlias = list[dict[str, phases.Phase]]
 
-RATIO_SILENT, RATIO_NDJSON = 2.5, 3.5
+RATIO_SILENT, RATIO_NDJSON, RATIO_STORE = 2.5, 3.5, 3.5
+STORE_BYTES, STORE_US = 80, 1.5
 REDIS_LOSS, BULK_LOSS = 0.05, 0.01
 PARSER_RATE = 1_000_000
 MEMORY_BYTES = 150_000_000
@@ -66,7 +67,7 @@ class Report:
         )
         table.add_row("nginx alone", "", f"{bare.value:.2f}", "", "", *_machine(rounds, phases.BARE))
         table.add_row("nginx's own log", "", f"{logged:.2f}", "", "1", *_machine(rounds, phases.NGINX_LOG))
-        for subject, budget in zip(trials.MASTHEAD, (RATIO_SILENT, RATIO_NDJSON), strict=True):
+        for subject, budget in zip(trials.MASTHEAD, (RATIO_SILENT, RATIO_NDJSON, RATIO_STORE), strict=True):
             self._cost(rounds, subject, budget, table)
         table.caption = (
             f"programs: run time by bpf_stats, less {empty.value:.0f} ns a run that an empty program takes; processes: "
@@ -74,6 +75,7 @@ class Report:
             "included; a coin toss below 1 us."
         )
         self.tables.append(table)
+        self._store(rounds)
         self._losses([done[subject] for done in rounds for subject in trials.MASTHEAD])
 
     def _cost(self, rounds: Rounds, subject: str, budget: float, table: Table) -> None:
@@ -94,6 +96,26 @@ class Report:
         )
         what = f"{subject}: of what nginx's own log costs"
         self._judge(what, f"{ratio:.2f} ({total.value:.2f} us)", f"at most {budget}", _at_most(ratio, budget))
+
+    def _store(self, rounds: Rounds) -> None:
+        """Add what a stored exchange takes: of the disk, and of the processors beside no output at all."""
+        silent, stored = trials.MASTHEAD[0], trials.MASTHEAD[-1]
+        more = medians.estimate([_cost_us(done, stored) - _cost_us(done, silent) for done in rounds])
+        kept = [done[stored].stored for done in rounds if done[stored].stored[1]]
+        packed = sum(rows for _, rows in kept) / max(1, sum(done[stored].rows or 0 for done in rounds))
+        size = medians.estimate([size / rows for size, rows in kept] or [0.0])
+        self.figures["store"] = {"more_us": more.as_json(), "bytes": size.as_json(), "packed": packed}
+        note = f" ({packed:.0%} of the rows packed into parts, the rest in journals)"
+        self._judge("store: CPU per exchange, us", f"{more:.2f}{note}", f"at most {STORE_US}", _at_most(more, STORE_US))
+        self._judge("store: bytes per exchange", f"{size:.1f}", f"at most {STORE_BYTES}", _at_most(size, STORE_BYTES))
+
+    def questions(self, seconds: dict[str, list[float]], rows: int) -> None:
+        """Add how long questions take."""
+        for name, budget in asking.BUDGETS.items():
+            found = medians.estimate(seconds[name])
+            self.figures[name] = found.as_json()
+            shown = f"{found.value * 1000:.0f} ms [{found.low * 1000:.0f}, {found.high * 1000:.0f}]"
+            self._judge(f"{rows:,} rows: {name}", shown, f"within {budget * 1000:.0f} ms", _at_most(found, budget))
 
     def _losses(self, watched: Sequence[Phase]) -> None:
         asked, rows = sum(phase.exchanges for phase in watched), sum(phase.rows or 0 for phase in watched)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import kernel, loggers, phases, recording, servers
+from bench import asking, history, kernel, loggers, phases, recording, servers
 from bench.children import ChildFailedError, await_true
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bench.phases import Phase
 
-MASTHEAD = ("masthead, no output", "masthead, NDJSON")
+MASTHEAD = ("masthead, no output", "masthead, NDJSON", "masthead, store")
 OTHERS = ("tcpdump -w", "httpry", "tshark")
 
 
@@ -32,6 +32,7 @@ class Plan:
         few: Rounds of everything else.
         seconds: Length of one phase.
         recorded: Exchanges in the capture file for the parser.
+        history: Rows of the store that is asked.
         folder: Where all files go; removed at the end.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     few: int
     seconds: float
     recorded: int
+    history: int
     folder: Path
 
 
@@ -177,6 +179,17 @@ def first_line(plan: Plan) -> list[float]:
             shutil.rmtree(folder)
             tell(f"{found[-1]:.2f} s")
     shutil.rmtree(plan.folder / "nginx")
+    return found
+
+
+def questions(plan: Plan) -> dict[str, list[float]]:
+    """Seconds that questions about ten million rows take, each as often as there are rounds; alternating."""
+    root, found = plan.folder / "history", dict[str, list[float]]()
+    history.fill(root, plan.history, hours=240, tell=tell)
+    for _ in range(plan.rounds):
+        for name, seconds in asking.asked(root):
+            found.setdefault(name, []).append(seconds)
+    shutil.rmtree(root)
     return found
 
 

@@ -134,7 +134,8 @@ class TestRoutes:
 class TestErrors:
     def test_every_kind_is_counted_with_its_share_and_times(self, reader: DuckReader) -> None:
         def is_wrong(row: Call) -> bool:
-            return is_server_error(row) or is_client_error(row) or "malformed" in row["quality"]
+            marks = {"malformed", "reset", "no_response"}
+            return is_client_error(row) or 500 <= (row["status"] or 0) <= 599 or bool(marks & set(row["quality"]))
 
         rows = [{**row, "marks": " ".join(row["quality"])} for row in wanted()]
         groups = grouped([row for row in rows if is_wrong(row)], "route", "method", "status", "marks")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from masthead.errors import UsageError
@@ -52,7 +53,8 @@ class _ShowVersion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print it."""
-        parser.exit(0, f"masthead {_version()}\n")
+        sys.stdout.write(f"masthead {_version()}\n")
+        parser.exit()
 
 
 def execute(arguments: Sequence[str]) -> int:

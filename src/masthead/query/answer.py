@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from masthead.config import Config
 
+# The first chunk is short: whoever looks at the screen waits for it.
+FIRST_ROWS = 32
 CHUNK_ROWS = 2_048
 # Chunks that wait for whoever takes them.
 WAITING = 4
@@ -163,8 +165,10 @@ class Answer:
             result = self._connection.execute(with_text_times(self._connection, sql))
             self.columns = told_apart([_named(name) for name, *_ in result.description or []])
             self._ready.set()
-            while not self._stopped and (chunk := result.fetchmany(CHUNK_ROWS)):
+            wanted = FIRST_ROWS
+            while not self._stopped and (chunk := result.fetchmany(wanted)):
                 self._chunks.put(chunk)
+                wanted = min(CHUNK_ROWS, wanted * 8)
             self._chunks.put(None)
         except BaseException as error:  # noqa: BLE001 - handed over to who waits
             if self._ready.is_set():

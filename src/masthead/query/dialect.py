@@ -9,6 +9,8 @@ class Dialect(Protocol):
     """The pieces that questions are put together from. Arguments and results are SQL expressions unless said so."""
 
     name: str
+    # Where calls that went wrong are found: all rows, or fewer.
+    failed: str
 
     def literal(self, text: str) -> str:
         """Give a text (no expression) as a literal."""
@@ -72,6 +74,7 @@ class Duck:
     """DuckDB."""
 
     name = "duckdb"
+    failed = "failed_exchanges"
 
     def literal(self, text: str) -> str:
         """Give a literal."""
@@ -140,7 +143,9 @@ class Duck:
         return f"array_to_string({value}, {self.literal(separator)})"
 
     def matches(self, value: str, pattern: str) -> str:
-        """Compare with GLOB, whose brackets are escaped."""
+        """Compare with GLOB, whose brackets are escaped; a text without wildcards is looked for faster."""
+        if not set("*?") & set(pattern):
+            return f"({value} = {self.literal(pattern)})"
         return f"({value} GLOB {self.literal(pattern.replace('[', '[[]'))})"
 
 
@@ -148,6 +153,7 @@ class ClickHouse:
     """ClickHouse."""
 
     name = "clickhouse"
+    failed = "exchanges"
 
     def literal(self, text: str) -> str:
         """Give a literal; a backslash escapes there."""

@@ -11,6 +11,7 @@ import duckdb
 from masthead.query.answer import Answer, Limits, explained
 from masthead.query.dialect import Duck
 from masthead.query.expand import expand
+from masthead.store.kinds import ERRORS
 from masthead.store.layout import SCHEMA_VERSION
 from masthead.store.snapshot import Snapshot
 
@@ -114,7 +115,10 @@ class DuckReader:
         """Let a connection see the rows: what is registered is its own, and so must be the view of it."""
         connection.register("journal_rows", _Rows(self._snapshot))
         seen = f" WHERE time >= {self.dialect.time(self._since_ns)}" if self._since_ns else ""
-        connection.execute(f"CREATE TEMP VIEW exchanges AS FROM ({_union(self._snapshot.parts)}){seen}")
+        parts = self._snapshot.parts
+        connection.execute(f"CREATE TEMP VIEW exchanges AS FROM ({_union(parts)}){seen}")
+        errors = [held for held in parts if held.part.kind == ERRORS]
+        connection.execute(f"CREATE TEMP VIEW failed_exchanges AS FROM ({_union(errors)}){seen}")
         return connection
 
 

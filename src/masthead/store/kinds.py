@@ -20,6 +20,8 @@ STATIC_PATHS = (
     *("*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg", "*.ico", "*.webp", "*.avif"),
     *("*.woff", "*.woff2", "*.ttf", "*.otf", "*.eot"),
 )
+# The class that is tried first: every row that went wrong is in its parts, whatever else is set.
+ERRORS = "errors"
 ERROR_MARKS = ("no_response", "reset", "malformed")
 
 
@@ -51,7 +53,7 @@ class Kinds:
         rules.append({"calls": {"paths": STATIC_PATHS}})
         ages = {"errors": kept.errors, "static": kept.static, "default": kept.default}
         return cls(
-            names=("errors", *(kind.name for kind in own), "static", "default"),
+            names=(ERRORS, *(kind.name for kind in own), "static", "default"),
             rules=tuple(rules),
             ages={name: age_seconds(age) for name, age in {**ages, **{kind.name: kind.keep for kind in own}}.items()},
             max_bytes=int(size_bytes(kept.max_bytes)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -113,12 +114,14 @@ def hour_of(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime(_HOUR)
 
 
+@functools.cache
 def hour_end_ns(hour: str) -> int:
     """Give the first nanosecond after an hour."""
     begin = datetime.strptime(hour, _HOUR).replace(tzinfo=UTC)
     return int((begin + timedelta(hours=1)).timestamp()) * 1_000_000_000
 
 
+@functools.cache
 def is_hour(text: str) -> bool:
     """Whether a text is an hour as `hour_of` gives it."""
     try:

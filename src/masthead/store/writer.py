@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # A journal is packed when it is this long: some tens of thousands of rows, which are sorted in memory and which every
 # query reads through.
-JOURNAL_BYTES = 32 << 20
+JOURNAL_BYTES = 16 << 20
 REPORT_EVERY = 60.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from masthead.query.questions.scope import CALLS, Scope, milliseconds, whole
+from masthead.store.kinds import ERROR_MARKS
 
 if TYPE_CHECKING:
     from masthead.query.dialect import Dialect
@@ -41,7 +42,7 @@ def routes(dialect: Dialect, scope: Scope) -> str:
 
 
 def errors(dialect: Dialect, scope: Scope) -> str:
-    """What went wrong, the most frequent first: statuses from 400 on, calls without an answer, broken messages.
+    """What went wrong, the most frequent first: statuses 4xx and 5xx, no answer, resets, malformed messages.
 
     Columns: `route`, `method` (text), `status` (integer), `marks` (text, separated by blanks), `calls` (integer),
     `share` (float, of all calls of that route and method), `first`, `last` (time), `example` (id of the last one).
@@ -56,7 +57,7 @@ def errors(dialect: Dialect, scope: Scope) -> str:
             SELECT route, method, status, {marks} AS marks, coalesce(route, '') AS route_key,
                 coalesce(method, '') AS method_key, sum(sample_weight) AS weight,
                 min(time) AS earliest, max(time) AS latest, {dialect.latest("exchange_id")} AS example
-            FROM exchanges WHERE {condition} AND {_wrong(dialect)}
+            FROM {dialect.failed} WHERE {condition} AND {_wrong(dialect)}
             GROUP BY route, method, status, marks
         ) AS wrong
         INNER JOIN (
@@ -77,7 +78,7 @@ def each_error(dialect: Dialect, scope: Scope) -> str:
     return f"""
         SELECT time, status, method, route, target, {milliseconds("duration_ns")} AS duration_ms, client_address,
             {dialect.join("quality", " ")} AS marks, fault, exchange_id
-        FROM exchanges WHERE {scope.condition(dialect)} AND {_wrong(dialect)}
+        FROM {dialect.failed} WHERE {scope.condition(dialect)} AND {_wrong(dialect)}
         ORDER BY time DESC, exchange_id LIMIT {scope.limit}
     """
 
@@ -97,8 +98,9 @@ def slow(dialect: Dialect, scope: Scope) -> str:
 
 
 def _wrong(dialect: Dialect) -> str:
-    marked = " OR ".join(dialect.has("quality", mark) for mark in ("malformed", "reset"))
-    return f"(status >= 400 OR {_SERVER_ERROR} OR {marked})"
+    """What the store keeps as errors (`masthead.store.kinds`), so that nothing else need be looked through."""
+    marked = " OR ".join(dialect.has("quality", mark) for mark in ERROR_MARKS)
+    return f"(status BETWEEN 400 AND 599 OR {marked})"
 
 
 def _quantile(dialect: Dialect, column: str, share: float) -> str:
