@@ -58,8 +58,9 @@ bench: test-environment ## Measures masthead beside nginx's own log, tcpdump, ts
 	@$(ROOT) $(PYTHON_IN_VENV) -m bench $(ARGS)
 
 .PHONY: soak
-soak: test-environment ## Runs masthead under steady load (ten minutes) and watches memory, loss and the ledger.
+soak: test-environment ## Runs masthead under steady load (ten minutes), then millions of calls and hundreds of kills (twenty).
 	@$(ROOT) $(PYTHON_IN_VENV) -m bench.soak $(ARGS)
+	@$(ROOT) $(PYTHON_IN_VENV) -m pytest -m soak tests/e2e
 
 .PHONY: fuzz
 fuzz: ## Feeds the parser mutated input for a minute, and stops at the first broken promise.

@@ -135,6 +135,10 @@ class Journal:
     def bytes(self) -> int:
         """How long the file is."""
 
+    @property
+    def spoiled(self) -> bool:
+        """Whether half a frame stands at its end and can't be taken back, so that nothing may follow."""
+
     def append(self, batch: Batch) -> None:
         """Append a batch.
 

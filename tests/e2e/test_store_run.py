@@ -58,7 +58,7 @@ def load(server: Server, directory: Path) -> Iterator[None]:
 
 def stored(root: Path, port: int) -> dict[str, int]:
     """How often each target is in the store; all its parts are what was written."""
-    reader = DuckReader(root, Limits(threads=2))
+    reader = DuckReader(root, Limits(memory=8_000_000_000, threads=2))
     assert not reader.recheck(), reader.problems
     sql = f"SELECT target, count(*) FROM exchanges WHERE server_port = {port} AND role = 'server' GROUP BY target"
     found = dict(reader.ask(sql).rows())

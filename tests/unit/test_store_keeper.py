@@ -99,6 +99,81 @@ def test_trouble_is_told_and_tried_again_without_losing_a_row(tmp_path: Path, mo
     assert ids(root) == expected()[:100]
 
 
+def test_half_a_batch_at_the_end_is_noted_and_costs_nothing_else(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    fill(root, CALLS[:1_000], parts=False)
+    (journal,) = (root / "journal").iterdir()
+    journal.write_bytes(journal.read_bytes()[:-100])
+    writer = Writer(root, Kinds.of(Config()), sync_seconds=9, tell=print, clock_ns=lambda: BEGIN_NS)
+    wait_for(lambda: not writer.keeper.backlog, "the journal is packed")
+    writer.close()
+    assert ids(root) == expected()[:500]
+    assert list((root / "damaged").iterdir()) == []
+    assert '"journal torn"' in (root / "events.ndjson").read_text()
+
+
+def test_a_journal_that_cannot_be_packed_does_not_keep_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, told = tmp_path / "store", list[str]()
+    fill(root, CALLS[:100], parts=False)
+    monkeypatch.setattr(keeping, "SWEEP_SECONDS", 0.01)
+    # Where the first journal's parts would be made there is something else.
+    for kind in range(3):
+        (root / "journal" / f"1.tmp.{kind}").mkdir()
+    monkeypatch.setattr(Writer, "_recover", _recovered_but_for_leftovers)
+    clock = [BEGIN_NS]
+    writer = Writer(root, Kinds.of(Config()), sync_seconds=9, tell=told.append, clock_ns=lambda: clock[0])
+    for row in CALLS[100:103]:
+        clock[0] += HOUR
+        for batch in batches([row]):
+            writer.write(batch)
+    wait_for(lambda: len(listing(root).parts) >= 2, "the later journals are packed")
+    assert [journal.number for journal in writer.keeper.backlog] == [1]
+    assert any(line.startswith("store: packing failed") for line in told)
+    writer.close()
+    assert ids(root) == expected()[:103]
+
+
+def _recovered_but_for_leftovers(writer: Writer) -> int:
+    writer.keeper.backlog.extend(listing(writer._root).journals)  # noqa: SLF001 - as if the obstacle came later
+    return 1
+
+
+def test_a_clock_that_leaps_deletes_nothing_for_an_hour(tmp_path: Path) -> None:
+    root, told, clock, steady = tmp_path / "store", list[str](), [BEGIN_NS], [0]
+    fill(root, CALLS)
+    keeper = keeping.Keeper(
+        root,
+        Kinds.of(Config.model_validate({"retention": {"min_free": ""}})),
+        _NoEvents(),  # type: ignore[arg-type]
+        told.append,
+        clock_ns=lambda: clock[0],
+        steady_ns=lambda: steady[0],
+    )
+    clock[0] += 400 * 24 * HOUR
+    keeper.delete()
+    assert ids(root) == expected()
+    assert any("leapt ahead" in line for line in told)
+    (journal,) = listing(root).journals
+    keeper.pack(journal)
+    clock[0] += HOUR
+    steady[0] += HOUR
+    keeper.delete()
+    assert listing(root).parts == ()
+
+
+def test_settings_that_change_count_for_what_is_packed_next(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    fill(root, CALLS, parts=False)
+    (journal,) = listing(root).journals
+    keeper = keeping.Keeper(root, Kinds.of(Config()), _NoEvents(), print)  # type: ignore[arg-type]
+    keeper.set_kinds(Kinds(("all",), (), {"default": None}))
+    keeper.pack(journal)
+    assert {part.kind for part in listing(root).parts} == {"all"}
+    assert ids(root) == expected()
+
+
 class _NoEvents:
     def add(self, event: str, **details: object) -> None:
         """Nothing happens here that is worth noting."""

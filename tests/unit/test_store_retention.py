@@ -102,7 +102,10 @@ def test_a_store_of_120_days_holds_exactly_what_the_settings_keep(
     class_of = {"error": "errors", "plain": "default", "static": "static", "audit": "audit" if own else "default"}
     clock = [BEGIN_NS]
     root = tmp_path / "store"
-    writer = Writer(root, Kinds.of(config), sync_seconds=60, tell=_fail, clock_ns=lambda: clock[0])
+    writer = Writer(
+        root, Kinds.of(config), sync_seconds=60, tell=_fail, clock_ns=lambda: clock[0], steady_ns=lambda: clock[0]
+    )
+    monkeypatch.setattr(keeping, "HURRY_SECONDS", 0.0)
     for day in range(DAYS):
         clock[0] = BEGIN_NS + day * DAY
         for batch in batches(made(day)):

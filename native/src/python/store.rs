@@ -69,6 +69,11 @@ impl Journal {
         self.with(|journal| journal.bytes)
     }
 
+    #[getter]
+    fn spoiled(&self) -> bool {
+        self.with(|journal| journal.spoiled)
+    }
+
     fn append(&self, py: Python<'_>, batch: &Batch) -> PyResult<()> {
         Ok(py.detach(|| self.with(|journal| journal.append(batch.rows())))?)
     }

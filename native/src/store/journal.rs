@@ -22,7 +22,7 @@ pub(crate) struct Journal {
     pub(crate) bytes: u64,
     pub(crate) rows: u64,
     /// Half a frame could not be taken back: nothing may follow it.
-    spoiled: bool,
+    pub(crate) spoiled: bool,
 }
 
 impl Journal {

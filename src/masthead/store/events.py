@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import UTC, datetime
@@ -39,7 +40,11 @@ class Events:
                 self._path.replace(self._path.with_suffix(".1.ndjson"))
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
             try:
-                os.write(file, data)
+                before = os.fstat(file).st_size
+                if os.write(file, data) < len(data):
+                    # Half a line would spoil the next one too.
+                    os.ftruncate(file, before)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(file)
         except OSError as error:

@@ -15,7 +15,7 @@ from masthead.errors import StoreError
 from masthead.extension import native
 from masthead.store.compaction import merges
 from masthead.store.directory import sync_folder
-from masthead.store.layout import SCHEMA_VERSION, Journal, Part, hour_of, listing
+from masthead.store.layout import HOUR_NS, SCHEMA_VERSION, Journal, Part, hour_of, listing
 from masthead.store.retention import deletions
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 # Between two looks at what is to be merged and deleted; also how soon a failed journal is tried again.
 SWEEP_SECONDS = 60.0
+# A full disk is looked at no more often than this, however many rows are refused meanwhile.
+HURRY_SECONDS = 1.0
+# What could not be read is kept so long for whoever wants to look.
+DAMAGED_DAYS = 14
+# A clock that leaps by more than LEAP is not believed for a while: what is too old by it alone may not be.
+LEAP_NS = HOUR_NS
+DISBELIEF_NS = HOUR_NS
 
 
 class Keeper:
@@ -37,26 +44,34 @@ class Keeper:
         events: The store's own log.
         tell: Takes a message for the user.
         clock_ns: The time, nanoseconds since 1970.
+        steady_ns: A clock that never leaps, nanoseconds.
 
     Attributes:
         backlog: Journals that wait to be packed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a seam of its own, given by name
         self,
         root: Path,
         kinds: Kinds,
         events: Events,
         tell: Callable[[str], None],
+        *,
         clock_ns: Callable[[], int] = time.time_ns,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.backlog: deque[Journal] = deque()
         self._root = root
-        self._kinds = kinds
-        self._classes = native().Classes(kinds.rules_json())
+        # Names and rules belong together, so they are changed and read as one.
+        self._in_force = (kinds, native().Classes(kinds.rules_json()))
         self._events = events
         self._tell = tell
         self._clock_ns = clock_ns
+        self._steady_ns = steady_ns
+        self._looked = (clock_ns(), steady_ns())
+        self._believe_from = steady_ns()
+        self._swept = -SWEEP_SECONDS
+        self._hurried = -HURRY_SECONDS
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._told: dict[str, float] = {}
@@ -72,13 +87,14 @@ class Keeper:
         self._wake.set()
 
     def hurry(self) -> None:
-        """Look at once whether something can be deleted: there is no room."""
-        self._wake.set()
+        """Look soon whether something can be deleted: there is no room."""
+        if time.monotonic() - self._hurried >= HURRY_SECONDS:
+            self._hurried = time.monotonic()
+            self._wake.set()
 
     def set_kinds(self, kinds: Kinds) -> None:
         """Put other classes and ages in force for what is packed and deleted from now on."""
-        self._classes = native().Classes(kinds.rules_json())
-        self._kinds = kinds
+        self._in_force = (kinds, native().Classes(kinds.rules_json()))
 
     def close(self) -> None:
         """End after the work in hand."""
@@ -87,13 +103,9 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
-        swept = -SWEEP_SECONDS
         while not self._stopping.is_set():
             self._attempt("packing", self.pack_all)
-            # A disk that fills up does not wait for the minute.
-            if time.monotonic() - swept >= SWEEP_SECONDS or self._crowded():
-                self._attempt("deleting", self.delete)
-                swept = time.monotonic()
+            self._attempt("deleting", self._sweep)
             self._attempt("merging", self.merge)
             self._wake.wait(SWEEP_SECONDS)
             self._wake.clear()
@@ -102,17 +114,30 @@ class Keeper:
         """Let nothing end the thread; tell of each kind of trouble once a minute."""
         try:
             work()
-        except (OSError, StoreError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - a defect here must not stop what keeps the disk from filling up
             now = time.monotonic()
             if now - self._told.get(what, -SWEEP_SECONDS) >= SWEEP_SECONDS:
                 self._told[what] = now
                 self._tell(f"store: {what} failed and is tried again: {error}")
 
     def pack_all(self) -> None:
-        """Pack the journals that wait, oldest first."""
-        while self.backlog and not self._stopping.is_set():
-            self.pack(self.backlog[0])
-            self.backlog.popleft()
+        """Pack the journals that wait, oldest first; one that can't be packed does not keep the others waiting.
+
+        Raises:
+            OSError: One could not be packed, and stays.
+        """
+        failed: Exception | None = None
+        for journal in list(self.backlog):
+            if self._stopping.is_set():
+                return
+            try:
+                self.pack(journal)
+            except (OSError, StoreError, RuntimeError) as error:
+                failed = failed or error
+            else:
+                self.backlog.remove(journal)
+        if failed:
+            raise failed
 
     def pack(self, journal: Journal) -> None:
         """Make the parts of a journal; it is gone at the very moment when they count.
@@ -121,17 +146,16 @@ class Keeper:
             OSError: A file could not be written; the journal stays.
         """
         self._forget_attempts(journal)
+        kinds, classes = self._in_force
         path = self._root / "journal" / journal.name
         found = json.loads(
-            native().pack(
-                str(path), str(self._root / "journal" / f"{journal.number}.tmp"), SCHEMA_VERSION, self._classes
-            )
+            native().pack(str(path), str(self._root / "journal" / f"{journal.number}.tmp"), SCHEMA_VERSION, classes)
         )
-        names = self._kinds.names
+        names = kinds.names
         for written in found["parts"]:
             self._publish(written, names[written["class"]], journal.hour, journal.number, journal.number)
         lost = {name: found[name] for name in ("lost_bytes", "damaged", "torn")}
-        if found["lost_bytes"]:
+        if found["damaged"]:
             path.rename(self._root / "damaged" / journal.name)
             self._events.add("journal damaged", journal=journal.name, **lost)
             self._tell(
@@ -139,6 +163,9 @@ class Keeper:
                 f"the file is kept in {self._root / 'damaged'}"
             )
         else:
+            # Half a batch at the end is what a crash leaves: nobody was promised it.
+            if found["torn"]:
+                self._events.add("journal torn", journal=journal.name, **lost)
             path.unlink()
         sync_folder(self._root / "journal")
 
@@ -164,11 +191,11 @@ class Keeper:
             self._set_aside(parts, error)
             return
         first, last = parts[0], parts[-1]
-        part = self._publish(written, first.kind, first.hour, first.first, last.last)
-        if part.rows != sum(merged.rows for merged in parts):
-            # Nothing is deleted that is not certainly elsewhere.
-            (self._root / part.place).unlink()
-            raise StoreError("a merged part has other rows than its parts", part.place, "please report it")
+        if written["rows"] != sum(merged.rows for merged in parts):
+            # Nothing is hidden that is not certainly elsewhere.
+            target.unlink()
+            raise StoreError("a merged part would have other rows than its parts", first.place, "please report it")
+        self._publish(written, first.kind, first.hour, first.first, last.last)
         for merged in parts:
             (self._root / merged.place).unlink()
 
@@ -186,12 +213,24 @@ class Keeper:
         return part
 
     def _set_aside(self, parts: Sequence[Part], error: StoreError) -> None:
-        """Take the damaged ones out of the way, so that the rest can be merged."""
-        for part in parts:
-            if native().checksum(str(self._root / part.place)) != part.crc:
-                (self._root / part.place).rename(self._root / "damaged" / f"{part.kind}.{part.hour}.{part.name}")
-                self._events.add("part damaged", part=part.place, rows=part.rows)
-                self._tell(f"store: {part.place} is damaged ({error.what}) and was moved to damaged/")
+        """Take the damaged ones out of the way, so that the rest can be merged.
+
+        Raises:
+            StoreError: None of them is damaged: the trouble is another one.
+        """
+        damaged = [part for part in parts if native().checksum(str(self._root / part.place)) != part.crc]
+        if not damaged:
+            raise error
+        for part in damaged:
+            (self._root / part.place).rename(self._root / "damaged" / f"{part.kind}.{part.hour}.{part.name}")
+            self._events.add("part damaged", part=part.place, rows=part.rows)
+            self._tell(f"store: {part.place} is damaged ({error.what}) and was moved to damaged/")
+
+    def _sweep(self) -> None:
+        # A disk that fills up does not wait for the minute.
+        if time.monotonic() - self._swept >= SWEEP_SECONDS or self._crowded():
+            self.delete()
+            self._swept = time.monotonic()
 
     def delete(self) -> None:
         """Delete what the settings don't keep, and what a crash left over."""
@@ -200,7 +239,10 @@ class Keeper:
             if not any(part.first <= journal.number <= part.last for journal in found.journals):
                 (self._root / part.place).unlink()
         journals = sum(_size(self._root / "journal" / journal.name) for journal in found.journals)
-        policy = self._kinds.policy(_total(self._root))
+        policy = self._in_force[0].policy(_total(self._root))
+        if not self._clock_is_believed():
+            policy = policy.without_ages()
+        self._forget_damaged()
         for deletion in deletions(found.parts, policy, self._clock_ns(), journals, _free(self._root)):
             part = deletion.part
             # Noted first: what is gone must be known to be gone.
@@ -209,8 +251,29 @@ class Keeper:
             with contextlib.suppress(OSError):
                 (self._root / part.place).parent.rmdir()
 
+    def _clock_is_believed(self) -> bool:
+        """Tell whether ages can be trusted: a clock that leaps ahead would make everything too old at once."""
+        now, steady = self._clock_ns(), self._steady_ns()
+        leap = (now - self._looked[0]) - (steady - self._looked[1])
+        self._looked = now, steady
+        if leap > LEAP_NS:
+            self._believe_from = steady + DISBELIEF_NS
+            self._events.add("clock leapt", seconds=leap / 1e9, consequence="nothing is deleted by age for an hour")
+            self._tell(f"store: the clock leapt ahead by {leap / 1e9:.0f} s; nothing is deleted by age for an hour")
+        return steady >= self._believe_from
+
+    def _forget_damaged(self) -> None:
+        """Remove what could not be read and nobody looked at in time."""
+        oldest = time.time() - DAMAGED_DAYS * 86_400
+        for path in (self._root / "damaged").iterdir():
+            if path.is_file() and path.stat().st_mtime < oldest:
+                self._events.add(
+                    "deleted", part=f"damaged/{path.name}", reason=f"damaged: kept for {DAMAGED_DAYS} days"
+                )
+                path.unlink()
+
     def _crowded(self) -> bool:
-        return _free(self._root) < self._kinds.policy(_total(self._root)).min_free
+        return _free(self._root) < self._in_force[0].policy(_total(self._root)).min_free
 
 
 def _free(root: Path) -> int:

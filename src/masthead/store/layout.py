@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # 1: the columns of the first store.
 SCHEMA_VERSION = 1
 
+HOUR_NS = 3_600_000_000_000
 _HOUR = "%Y%m%dT%H"
 _JOURNAL = re.compile(r"(\d{12})\.(\d{8}T\d{2})\.journal")
 _PART = re.compile(r"(\d{12})-(\d{12})\.(\d+)\.v(\d+)\.([0-9a-f]{8})\.parquet")

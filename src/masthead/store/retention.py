@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from masthead.store.layout import hour_end_ns
@@ -25,16 +25,22 @@ class Policy:
         ages: How long each class is kept, seconds; `None`: for ever. Classes that are not named are kept as `default`.
         max_bytes: How much the store may take; 0: no limit.
         min_free: How much of the file system must stay free, bytes; 0: no matter.
+        by_age: Whether anything goes for its age alone.
     """
 
     ages: Mapping[str, float | None] = field(default_factory=lambda: {"default": None})
     max_bytes: int = 0
     min_free: int = 0
+    by_age: bool = True
 
     def expiry_ns(self, part: Part) -> int:
         """Give the time from which on a part is too old."""
         age = self.ages[part.kind] if part.kind in self.ages else self.ages["default"]
         return _NEVER if age is None else hour_end_ns(part.hour) + int(age * SECOND)
+
+    def without_ages(self) -> Policy:
+        """Give the same for a clock that is not believed: nothing is too old, the order stays."""
+        return replace(self, by_age=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ def deletions(parts: Iterable[Part], policy: Policy, now_ns: int, other_bytes: i
     parts = sorted(parts, key=lambda part: (policy.expiry_ns(part), part))
     total = other_bytes + sum(part.bytes for part in parts)
     for part in parts:
-        if policy.expiry_ns(part) <= now_ns:
+        if policy.by_age and policy.expiry_ns(part) <= now_ns:
             kept = policy.ages.get(part.kind, policy.ages["default"])
             reason = f"age: {part.kind} is kept for {kept:g} s"
         elif policy.max_bytes and total > policy.max_bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from masthead.errors import StoreError
 from masthead.extension import native
 from masthead.store.directory import recognize
-from masthead.store.layout import Part, hour_end_ns, listing
+from masthead.store.layout import HOUR_NS, Part, hour_end_ns, listing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAGIC = b"PAR1"
 _SHORTEST = 12
 # A call begins before the end of the hour in which it is completed, unless the clock was set back: so far is forgiven.
-SLACK_NS = 3_600_000_000_000
+SLACK_NS = HOUR_NS
 # Descriptors that are left for all else.
 _SPARE = 64
 

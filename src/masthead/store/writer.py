@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, cast
 
+from masthead.errors import StoreError
 from masthead.extension import native
 from masthead.store.directory import Directory, sync_folder
 from masthead.store.events import Events
@@ -37,6 +38,7 @@ class Writer:
         sync_seconds: At most this old are rows that a power cut takes.
         tell: Takes a message for the user.
         clock_ns: The time, nanoseconds since 1970.
+        steady_ns: A clock that never leaps, nanoseconds.
         journal_bytes: How long a journal becomes.
 
     Attributes:
@@ -57,6 +59,7 @@ class Writer:
         sync_seconds: float,
         tell: Callable[[str], None],
         clock_ns: Callable[[], int] = time.time_ns,
+        steady_ns: Callable[[], int] = time.monotonic_ns,
         journal_bytes: int = JOURNAL_BYTES,
     ) -> None:
         self.failed = 0
@@ -66,12 +69,17 @@ class Writer:
         self._journal_bytes = journal_bytes
         self._directory = Directory(root)
         self.events = Events(root / "events.ndjson", tell)
-        self.keeper = Keeper(root, kinds, self.events, tell, clock_ns)
+        self.keeper = Keeper(root, kinds, self.events, tell, clock_ns=clock_ns, steady_ns=steady_ns)
         self._lock = threading.Lock()
-        self._number = self._recover()
-        self._name, self._journal = self._begin()
+        try:
+            self._number = self._recover()
+            self._name, self._journal = self._begin()
+        except OSError as error:
+            self._directory.close()
+            what = f"no journal can be begun: {error.strerror or error}"
+            raise StoreError(what, str(root), "make room, or name another directory (store.path)") from error
         self._unsynced: list[Appended] = []
-        self._told_at, self._told = -REPORT_EVERY, 0
+        self._told_at, self._told, self._told_rows = -REPORT_EVERY, 0, False
         self._stop = threading.Event()
         self._syncing = threading.Thread(
             target=self._sync_often, args=(sync_seconds,), name="masthead-sync", daemon=True
@@ -86,7 +94,7 @@ class Writer:
             try:
                 # The sources give the extension's batches; the seam names only what the pipeline uses of them.
                 self._journal.append(cast("Rows", batch))
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 return self._fail(batch.num_rows, error)
             if self._journal not in self._unsynced:
                 self._unsynced.append(self._journal)
@@ -115,15 +123,22 @@ class Writer:
         return max(used, default=0)
 
     def _begin(self) -> tuple[Journal, Appended]:
-        name = Journal(self._number + 1, hour_of(self._clock_ns()))
-        journal = native().Journal(str(self._root / "journal" / name.name), secrets.randbits(64))
+        # A number is never used twice, also when something fails on the way.
         self._number += 1
-        sync_folder(self._root / "journal")
+        name = Journal(self._number, hour_of(self._clock_ns()))
+        path = self._root / "journal" / name.name
+        journal = native().Journal(str(path), secrets.randbits(64))
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            # An empty journal that nobody knows of would hide what is merged across its number.
+            path.unlink()
+            raise
         return name, journal
 
     def _turn_over(self) -> None:
         """Begin a new journal where the current one is full or of another hour."""
-        full = self._journal.bytes >= self._journal_bytes
+        full = self._journal.bytes >= self._journal_bytes or self._journal.spoiled
         if not full and self._name.hour == hour_of(self._clock_ns()):
             return
         old = self._name
@@ -150,17 +165,21 @@ class Writer:
                 journal.sync()
             except OSError as error:
                 self._report(error)
+                with self._lock:
+                    self._unsynced.append(journal)
 
-    def _fail(self, rows: int, error: OSError) -> int:
+    def _fail(self, rows: int, error: OSError | RuntimeError) -> int:
         self.failed += rows
         self.keeper.hurry()
         self._report(error)
         return rows
 
-    def _report(self, error: OSError) -> None:
-        now = time.monotonic()
-        if now - self._told_at < REPORT_EVERY:
+    def _report(self, error: OSError | RuntimeError) -> None:
+        now, rows = time.monotonic(), self.failed - self._told
+        # That rows are refused is told at once, whatever else was told before.
+        if now - self._told_at < REPORT_EVERY and (not rows or self._told_rows):
             return
-        rows, self._told = self.failed - self._told, self.failed
-        self._told_at = now
-        self._tell(f"store: {error.strerror or error}: {rows:,} rows not kept, counted as failed_at_sink; going on")
+        self._told, self._told_at, self._told_rows = self.failed, now, bool(rows)
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        lost = f"{rows:,} rows not kept, counted as failed_at_sink" if rows else "rows may not survive a power cut yet"
+        self._tell(f"store: {reason}: {lost}; going on")
