@@ -66,7 +66,7 @@ def test_python_in_the_docs_runs(root: Path) -> None:
 
 
 def test_sql_in_the_docs_is_answered(root: Path) -> None:
-    texts = (DOCS / "queries.md", DOCS.parent / "README.md", *Path("src/masthead/commands").glob("*.py"))
+    texts = (DOCS / "queries.md", DOCS.parent / "README.md", *(DOCS.parent / "src/masthead/commands").glob("*.py"))
     asked = [
         sql for path in texts for sql in re.findall(r'masthead query "(SELECT [^.].*?)"', path.read_text(), re.DOTALL)
     ]

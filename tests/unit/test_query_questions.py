@@ -64,13 +64,13 @@ def is_client_error(row: Call) -> bool:
 
 
 def quantile(rows: Sequence[Call], column: str, share: float) -> float | None:
-    """R-7, rounded to whole nanoseconds, in milliseconds; nothing where rows weigh differently."""
+    """R-7, in milliseconds; nothing where rows weigh differently."""
     values: list[int] = sorted(row[column] for row in rows if row[column] is not None)
     if not values or len({row["sample_weight"] for row in rows}) > 1:
         return None
     place = share * (len(values) - 1)
     low, high = values[math.floor(place)], values[math.ceil(place)]
-    return math.floor(low + (high - low) * (place - math.floor(place)) + 0.5) / 1e6
+    return (low + (high - low) * (place - math.floor(place))) / 1e6
 
 
 def size(rows: Sequence[Call], side: str) -> int:

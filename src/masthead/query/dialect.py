@@ -28,7 +28,7 @@ class Dialect(Protocol):
         """Give the list of all its values, in order."""
 
     def quantile(self, value: str, share: float) -> str:
-        """Give a quantile, interpolated between neighbours (R-7), as a whole number; null without values."""
+        """Give a quantile, interpolated between neighbours (R-7), as a float; null without values."""
 
     def count_where(self, condition: str) -> str:
         """Count the rows of the group for which a condition holds; null counts as no."""
@@ -98,7 +98,7 @@ class Duck:
 
     def quantile(self, value: str, share: float) -> str:
         """Give an exact quantile."""
-        return f"CAST(floor(quantile_cont({value}, {share}) + 0.5) AS BIGINT)"
+        return f"quantile_cont({value}, {share})"
 
     def count_where(self, condition: str) -> str:
         """Count with a filter."""
@@ -179,7 +179,7 @@ class ClickHouse:
 
     def quantile(self, value: str, share: float) -> str:
         """Give an exact quantile."""
-        return f"toInt64(floor(quantileExactInclusiveOrNull({share})({value}) + 0.5))"
+        return f"quantileExactInclusiveOrNull({share})({value})"
 
     def count_where(self, condition: str) -> str:
         """Count with a filter."""
@@ -187,7 +187,7 @@ class ClickHouse:
 
     def sum_where(self, value: str, condition: str) -> str:
         """Sum with a filter."""
-        return f"sumIf({value}, {condition})"
+        return f"ifNull(sumIf({value}, {condition}), 0)"
 
     def fields(self, column: str) -> str:
         """Join with the list."""
