@@ -144,3 +144,39 @@ def _every_deletion_is_noted(root: Path, rows: int) -> None:
 
 def _fail(message: str) -> None:
     raise AssertionError(message)
+
+
+def test_a_store_that_may_take_so_many_bytes_keeps_the_newest_that_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "SWEEP_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "HURRY_SECONDS", 0.0)
+    kept = {"default": "forever", "errors": "forever", "static": "forever", "min_free": "", "max_bytes": "500kB"}
+    root, clock = tmp_path / "store", [BEGIN_NS]
+    kinds = Kinds.of(Config.model_validate({"retention": kept}))
+    writer = Writer(root, kinds, sync_seconds=60, tell=_fail, clock_ns=lambda: clock[0], steady_ns=lambda: clock[0])
+    for day in range(40):
+        clock[0] = BEGIN_NS + day * DAY
+        for batch in batches(made(day)):
+            assert writer.write(batch) == 0
+
+    def taken() -> int:
+        found = listing(root)
+        journals = sum((root / "journal" / journal.name).stat().st_size for journal in found.journals)
+        return journals + sum(part.bytes for part in found.parts)
+
+    def settled() -> bool:
+        writer.keeper.hurry()
+        return not writer.keeper.backlog and taken() <= 500_000
+
+    wait_for(settled, "the store takes no more than it may")
+    writer.close()
+    left_over = listing(root).parts
+    events = [json.loads(line) for line in (root / "events.ndjson").read_text().splitlines()]
+    assert all(event["reason"].startswith("size: ") for event in events)
+    # The last one that went would not have fitted any more, and all that are left are newer.
+    assert taken() + events[-1]["bytes"] > 500_000
+    assert [part.hour for part in left_over] == sorted(part.hour for part in left_over)
+    gone = {event["part"].split("/")[2] for event in events}
+    assert max(gone) <= min(part.hour for part in left_over)
+    assert len(left_over) + len(events) == 39 * 3
