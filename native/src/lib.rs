@@ -23,7 +23,7 @@ mod _native {
     #[pymodule_export]
     use crate::python::rules::Rules;
     #[pymodule_export]
-    use crate::python::store::{checksum, merge, pack, Classes, Journal};
+    use crate::python::store::{checksum, fleet_stream, merge, pack, Classes, Journal};
     #[pymodule_export]
     use crate::python::streams::{write_parquet, Conformed, StreamFile, Tail};
 }

@@ -270,6 +270,19 @@ def merge(parts: list[str], target: str, version: int) -> str:
         masthead.errors.StoreError: A part is damaged; `target` is gone then.
     """
 
+def fleet_stream(batches: list[Batch], host: str, classes: Classes, names: list[str]) -> bytes:
+    """Give rows as one Arrow IPC stream (one record batch, zstd) with two columns more.
+
+    Args:
+        batches: The rows.
+        host: Who saw them: column `host`.
+        classes: Which class of retention each belongs to: column `class`.
+        names: The names of the classes.
+
+    Raises:
+        ValueError: There are not as many names as classes.
+    """
+
 def checksum(path: str) -> int:
     """Give the CRC-32 of a file.
 

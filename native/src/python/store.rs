@@ -1,11 +1,12 @@
-//! `masthead._native.Journal`, `Classes`, `pack`, `merge` and `checksum`: the store's files.
+//! `masthead._native.Journal`, `Classes`, `pack`, `merge`, `checksum` and `fleet_stream`: the store's files and streams.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use serde_json::{json, Value};
 
 use super::batch::Batch;
@@ -131,6 +132,24 @@ pub(crate) fn pack(
 #[allow(clippy::needless_pass_by_value, reason = "paths from Python are made here")]
 pub(crate) fn merge(py: Python<'_>, parts: Vec<PathBuf>, target: PathBuf, version: u32) -> PyResult<String> {
     Ok(described(&py.detach(|| store::merge::merge(&parts, &target, version))?).to_string())
+}
+
+/// Rows as one Arrow IPC stream for a database that many hosts share.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value, reason = "a list from Python is made here")]
+pub(crate) fn fleet_stream<'py>(
+    py: Python<'py>,
+    batches: Vec<Bound<'py, Batch>>,
+    host: &str,
+    classes: &Classes,
+    names: Vec<String>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    if names.len() != classes.classes.len() {
+        return Err(PyValueError::new_err(format!("{} names for {} classes", names.len(), classes.classes.len())));
+    }
+    let rows: Vec<_> = batches.iter().map(|batch| batch.get().rows().clone()).collect();
+    let stream = py.detach(|| store::fleet::stream(&rows, host, &classes.classes, &names))?;
+    Ok(PyBytes::new(py, &stream))
 }
 
 /// CRC-32 of a file.

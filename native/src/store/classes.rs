@@ -94,7 +94,7 @@ impl Classes {
     }
 
     /// The class of each row.
-    pub(super) fn of(&self, batch: &RecordBatch) -> Result<Vec<usize>> {
+    pub(crate) fn of(&self, batch: &RecordBatch) -> Result<Vec<usize>> {
         let last = self.0.len() - 1;
         if last == 0 {
             return Ok(vec![0; batch.num_rows()]);

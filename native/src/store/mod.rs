@@ -4,10 +4,12 @@
 //! A *journal* takes batches as they come ([`journal`]); its frames stand alone and carry checksums ([`frame`]). When
 //! it is full it is *packed* ([`pack`]): its rows, sorted by time and parted by class ([`classes`]), become Parquet
 //! files ([`part`]), the *parts*. Many small parts are *merged* into one ([`merge`]). Rows that come back are *conformed*
-//! to today's schema ([`conform`]), whatever version wrote them.
+//! to today's schema ([`conform`]), whatever version wrote them. Rows for a database that many hosts share leave as a
+//! stream ([`fleet`]).
 
 pub(crate) mod classes;
 pub(crate) mod conform;
+pub(crate) mod fleet;
 pub(crate) mod frame;
 pub(crate) mod journal;
 pub(crate) mod merge;
