@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use crate::python::batch::{schema, Batch, BatchSchema};
+    use crate::python::batch::{concat, schema, Batch, BatchSchema};
     #[pymodule_export]
     use crate::python::capture::{programs, Capture};
     #[pymodule_export]

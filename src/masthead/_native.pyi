@@ -39,6 +39,35 @@ class Batch:
     def ipc(self) -> bytes:
         """Give the batch as an Arrow IPC stream."""
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the values of its rows take in memory; a dictionary counts whole, and once.
+
+        Of a slice it is the part of these rows, so that the parts of a batch add up (but for dictionaries).
+        """
+
+    def slice(self, offset: int, length: int) -> Batch:
+        """Give neighbouring rows, as far as there are any, without a copy: it holds the whole batch's memory."""
+
+    def take(self, places: list[int]) -> Batch:
+        """Copy the rows at these places, in this order: what is to be sent again. It holds nothing else.
+
+        Raises:
+            IndexError: There is no such row.
+        """
+
+    def sample(self, one_in: int) -> Batch:
+        """Copy about one row of `one_in`, its `sample_weight` multiplied by that.
+
+        Which rows it is hangs on the socket addresses, the number of the exchange on its connection and its place in
+        its trace: for both ends of a call the choice is the same, unless addresses are translated between them or one
+        end's connection began before masthead did. Rows kept at one `one_in` are kept at every lower one too, and
+        rows that were sampled before are sampled anew.
+
+        Raises:
+            ValueError: `one_in` is 0.
+        """
+
 @final
 class Rules:
     """What is logged, hidden, left out and sampled, compiled once."""
@@ -243,6 +272,13 @@ def programs() -> str:
     Raises:
         masthead.errors.NotSupportedError: This kernel can't do it.
         masthead.errors.NotPermittedError: A capability is missing.
+    """
+
+def concat(batches: list[Batch]) -> Batch:
+    """Copy all rows of several batches into one, in their order; none gives a batch without rows.
+
+    Raises:
+        ValueError: Together they are 2 GiB or more.
     """
 
 def schema() -> _Schema:

@@ -9,6 +9,7 @@ mod fields;
 mod links;
 mod making;
 mod names;
+mod portions;
 mod routes;
 mod rows;
 mod schema;
@@ -19,6 +20,7 @@ mod text;
 pub(crate) mod tests;
 
 pub(crate) use links::Lookup;
+pub(crate) use portions::{concat, sample, size, take};
 pub(crate) use rows::{Rows, Source};
 pub(crate) use schema::schema;
 pub(crate) use text::append;
