@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.children import ChildFailedError
 from bench.loggers import MASTHEAD
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.query.questions.calls import each_error
 from masthead.query.questions.scope import Scope
 

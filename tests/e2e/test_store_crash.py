@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from tests.e2e.waiting import Lines
 
 if TYPE_CHECKING:

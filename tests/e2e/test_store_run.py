@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from tests.e2e.capture import Capture, masthead
 from tests.e2e.processes import end, running
 from tests.e2e.servers import SPECS, Server, serving

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from masthead.query import files
-from masthead.query.answer import Limits
 from masthead.query.dialect import ClickHouse, Dialect
 from masthead.query.duck import DuckReader
 from masthead.query.expand import expand
+from masthead.query.limits import Limits
 from masthead.query.questions import calls, fields
 from masthead.query.questions.scope import Scope
 from tests.unit.stored import BEGIN_NS, HOUR, SECOND, fill, random_calls

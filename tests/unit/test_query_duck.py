@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from masthead.errors import QueryError
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from tests.e2e.waiting import wait_for
 from tests.unit.stored import BEGIN_NS, HOUR, SECOND, call, fill, pairs, random_calls
 

@@ -9,8 +9,8 @@ import pytest
 
 from masthead.errors import OutputError, QueryError
 from masthead.query import files
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.query.questions.scope import Scope
 from tests.unit.stored import BEGIN_NS, SECOND, fill, random_calls
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.query.output import TABLE_ROWS, cell, layout, write_answer
 from masthead.sinks.outlet import Outlet
 from tests.unit.stored import call, fill

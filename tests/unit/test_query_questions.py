@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.query.questions import calls, fields
 from masthead.query.questions.scope import Scope
 from tests.unit.stored import BEGIN_NS, HOUR, SECOND, Call, call, fill, pairs, random_calls

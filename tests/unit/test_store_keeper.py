@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from masthead.config import Config
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.store import keeper as keeping
 from masthead.store.kinds import Kinds
 from masthead.store.layout import listing

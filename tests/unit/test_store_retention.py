@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from masthead.config import Config
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.store import keeper as keeping
 from masthead.store.kinds import Kinds
 from masthead.store.layout import Part, hour_end_ns, hour_of, listing

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from masthead.errors import QueryError
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.store.layout import listing
 from masthead.store.snapshot import Snapshot
 from tests.unit.stored import BEGIN_NS, HOUR, call, fill, random_calls

@@ -11,8 +11,8 @@ import pytest
 
 from masthead.config import Config
 from masthead.query import duck
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.schema import COLUMNS
 from masthead.store import directory, keeper, layout
 from masthead.store.kinds import Kinds

@@ -10,8 +10,8 @@ import pytest
 
 from masthead.config import Config
 from masthead.errors import StoreError
-from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
+from masthead.query.limits import Limits
 from masthead.store import writer as writing
 from masthead.store.directory import Directory
 from masthead.store.kinds import Kinds

@@ -24,7 +24,7 @@ VERBS = {
     "diff": "tell what changed in the header fields between two times",
     "query": "ask the store anything in SQL",
     "export": "write calls of the store to a file: NDJSON, Parquet, CSV, HAR",
-    "store": "copy finished parts of a store to object storage (ship)",
+    "store": "copy finished parts to object storage (ship), make the tables of a database (init)",
     "doctor": "tell what this host allows, what is missing, and the remedy",
 }
 _DESCRIPTION = "Log the header elements of every HTTP call on this host, straight from the kernel."

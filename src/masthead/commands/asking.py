@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STORE = (flags.Flag("store.path", "--store", "the directory to ask (default: store.path)", "DIR"),)
+STORE = (flags.Flag("store.path", "--store", "the directory or database to ask (default: store.path)", "PLACE"),)
 LIMITS = (
     flags.Flag("query.memory", "--memory", "what the query may take, such as 500MB", "SIZE"),
     flags.Flag("query.timeout", "--timeout", "how long it may take, such as 30s", "AGE"),

@@ -63,7 +63,7 @@ OUTPUT = (
     Flag("output.file", "--file", "append to this file instead of standard output", "FILE"),
 )
 
-STORE = (Flag("store.path", "--store", "keep rows in this directory, for masthead query and its like", "DIR"),)
+STORE = (Flag("store.path", "--store", "keep rows in this directory or database (clickhouse://...)", "PLACE"),)
 
 
 def add_flags(parser: argparse.ArgumentParser, title: str, flags: Sequence[Flag]) -> None:

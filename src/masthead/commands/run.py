@@ -6,10 +6,10 @@ import os
 import shlex
 import socket
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masthead.commands import flags
+from masthead.commands.keeping import Keeping, open_keeping
 from masthead.commands.service import Service
 from masthead.commands.signals import Signals
 from masthead.config import restart_needed
@@ -21,7 +21,6 @@ from masthead.sinks import Sink, complain, open_sink
 from masthead.sinks.followers import Followers
 from masthead.sources import CaptureSource
 from masthead.store.kinds import Kinds
-from masthead.store.writer import Writer
 
 if TYPE_CHECKING:
     import argparse
@@ -64,12 +63,12 @@ def execute(parsed: argparse.Namespace) -> int:
     signals = Signals()
     rules = compile_rules(config, complain)
     outputs = [open_sink(config.output)]
-    store = _store(config)
+    keeping = open_keeping(config)
     source = CaptureSource(config, rules)
     signals.install()
     followers = _followers(config)
-    pipeline = Pipeline(source, [*outputs, *([store] if store else []), *([followers] if followers else [])])
-    reload = _Reload(parsed, config, source, pipeline, store)
+    pipeline = Pipeline(source, [*outputs, *([keeping.sink] if keeping else []), *([followers] if followers else [])])
+    reload = _Reload(parsed, config, source, pipeline, keeping)
     service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     _notify("READY=1")
@@ -116,9 +115,9 @@ class _Reload:
         started: Config,
         source: CaptureSource,
         pipeline: Pipeline,
-        store: Writer | None,
+        keeping: Keeping | None,
     ) -> None:
-        self._store = store
+        self._keeping = keeping
         self._parsed = parsed
         self._started = started
         self._source = source
@@ -128,20 +127,14 @@ class _Reload:
         config = flags.settings(self._parsed).config
         rules = compile_rules(config, complain)
         output: Sink = open_sink(config.output)
-        if self._store:
-            self._store.keeper.set_kinds(Kinds.of(config))
+        if self._keeping:
+            self._keeping.set_kinds(Kinds.of(config))
         # Nothing can fail from here on: until now the old settings were in force, now the new ones are.
         self._source.set_rules(rules)
         old, self._pipeline.sinks[0] = self._pipeline.sinks[0], output
         old.close()
         waiting = restart_needed(self._started, config)
         return "settings read again" + (f"; only a restart changes {', '.join(waiting)}" if waiting else "")
-
-
-def _store(config: Config) -> Writer | None:
-    if not config.store.path:
-        return None
-    return Writer(Path(config.store.path), Kinds.of(config), sync_seconds=config.store.sync_ms / 1000, tell=complain)
 
 
 def _followers(config: Config) -> Followers | None:

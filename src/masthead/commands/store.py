@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from masthead.clickhouse.address import Address, is_address
 from masthead.commands import asking, flags
 from masthead.config.model import DEFAULT_STORE
+from masthead.errors import StoreError, UsageError
 from masthead.sinks import complain
+from masthead.store.kinds import Kinds
 from masthead.store.layout import hour_of
 from masthead.store.ship import Bucket, Target, finished, missing
 from masthead.store.snapshot import Snapshot
@@ -22,10 +26,15 @@ _EPILOG = """
 examples:
   masthead store ship s3://logs/gateway-1
   masthead store ship s3://logs/gateway-1 --endpoint https://minio.example:9000 --dry-run
+  masthead store init --store clickhouse://masthead@db.example/logs
+  masthead store init --store clickhouse://masthead@db.example/logs --cluster main --replicated --print
 
 ship copies finished parts, as they are, to object storage with an S3 interface; what is there
 already is left alone, so it can be run again and again, also while a service writes. Nothing
 is ever removed there. Credentials come from the environment, as AWS's own tools read them.
+
+init makes the tables of a ClickHouse database where they are missing, adds columns that they
+lack, and sets how long rows are kept ([retention]); it can be run again and again.
 """
 # How often progress is told.
 _TELL_SECONDS = 5.0
@@ -34,19 +43,66 @@ _TELL_SECONDS = 5.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the verb takes."""
     parser.epilog = _EPILOG
-    parser.add_argument("what", choices=("ship",), help="ship: copy finished parts to object storage")
-    parser.add_argument("target", metavar="s3://BUCKET/PREFIX", help="where to")
-    parser.add_argument("--endpoint", metavar="URL", help="of another service than Amazon's")
-    parser.add_argument("--region", help="default: the environment's, else us-east-1")
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be copied")
+    what = "ship: copy finished parts to object storage; init: make the tables of a database"
+    parser.add_argument("what", choices=("ship", "init"), help=what)
+    parser.add_argument("target", metavar="s3://BUCKET/PREFIX", nargs="?", help="where to ship to")
+    ship = parser.add_argument_group("ship")
+    ship.add_argument("--endpoint", metavar="URL", help="of another service than Amazon's")
+    ship.add_argument("--region", help="default: the environment's, else us-east-1")
+    ship.add_argument("--dry-run", action="store_true", help="only tell what would be copied")
+    init = parser.add_argument_group("init")
+    init.add_argument(
+        "--cluster", metavar="NAME", default="", help="on all servers of this cluster, with a table over all"
+    )
+    init.add_argument("--replicated", action="store_true", help="each shard has replicas (macros {shard}, {replica})")
+    init.add_argument("--print", action="store_true", help="only print the statements that make the tables")
     flags.add_config_flag(parser)
     flags.add_flags(parser, "store", asking.STORE)
 
 
 def execute(parsed: argparse.Namespace) -> int:
-    """Copy what is finished and not there yet; 1 where a part is damaged."""
+    """Do it; 1 where a part is damaged.
+
+    Raises:
+        MastheadError: It can't be done.
+    """
+    return _init(parsed) if parsed.what == "init" else _ship(parsed)
+
+
+def _init(parsed: argparse.Namespace) -> int:
+    from masthead.clickhouse.client import Client, DatabaseError  # noqa: PLC0415 - only for a database
+    from masthead.clickhouse.tables import Layout, initialise, statements  # noqa: PLC0415
+
+    if parsed.target is not None:
+        raise UsageError("init takes no target", parsed.target, "masthead store init --store clickhouse://...")
+    config = flags.settings(parsed).config
+    layout = Layout(parsed.cluster, parsed.replicated, Kinds.of(config).ages)
+    if parsed.print:
+        sys.stdout.write("".join(f"{statement};\n\n" for statement in statements(layout)))
+        return 0
+    if not is_address(config.store.path):
+        remedy = "--store clickhouse://user@host/database; a directory needs none of this"
+        raise UsageError("init is for a database", config.store.path or None, remedy)
+    address = Address.parse(config.store.path, config.store.password_file)
+    client = Client(address, config.store.ca_file)
+    try:
+        run = initialise(client, layout)
+    except DatabaseError as error:
+        remedy = "check the address, the user's rights (CREATE TABLE, CREATE VIEW, ALTER) and that the database exists"
+        raise StoreError(str(error), str(address), remedy) from error
+    finally:
+        client.close()
+    complain(f"{address} is ready ({len(run)} statements)")
+    return 0
+
+
+def _ship(parsed: argparse.Namespace) -> int:
+    if parsed.target is None:
+        raise UsageError("where to?", None, "masthead store ship s3://bucket/prefix")
     target = Target.parse(parsed.target)
     config = flags.settings(parsed).config
+    if is_address(config.store.path):
+        raise UsageError("a database has no parts to ship", config.store.path, "name a directory with --store")
     snapshot = Snapshot(Path(config.store.path or DEFAULT_STORE))
     held = {each.part: each for each in snapshot.parts}
     bucket = Bucket(target, parsed.endpoint, parsed.region)

@@ -163,6 +163,16 @@ class Store(Section):
 
     path: str = ""
     sync_ms: Annotated[int, Field(ge=10, le=60_000)] = 200
+    host: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+
+
+class Delivery(Section):
+    """Where rows wait that a server elsewhere can't take now, and how many; a change needs a restart."""
+
+    spool: str = "/var/lib/masthead/spool"
+    spool_bytes: Size = "2GB"
 
 
 class Retention(Section):
@@ -210,6 +220,7 @@ class Config(Section):
     forwarded: Forwarded = Forwarded()
     output: Output = Output()
     store: Store = Store()
+    delivery: Delivery = Delivery()
     retention: Retention = Retention()
     class_: Annotated[Many[RowClass], Field(alias="class")] = ()
     query: Query = Query()

@@ -5,23 +5,20 @@ Their values are what JSON knows. Times are text (RFC 3339, nanoseconds): Python
 
 from __future__ import annotations
 
-import os
 import queue
 import re
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from masthead.config.units import age_seconds, size_bytes
 from masthead.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from masthead.config import Config
+    from masthead.query.limits import Limits
 
 # The first chunk is short: whoever looks at the screen waits for it.
 FIRST_ROWS = 32
@@ -34,28 +31,6 @@ _RFC_3339 = "%Y-%m-%dT%H:%M:%S.%nZ"
 _HEADER = re.compile(r"""\"?header(_all)?"?\((request|response)_fields, ('(?:[^']|'')*')\)""")
 # How long an interrupt (Ctrl-C) can go unnoticed.
 _SLICE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one query may take.
-
-    Attributes:
-        memory: Bytes.
-        seconds: Time; `None`: as long as it takes.
-        threads: Processors.
-    """
-
-    memory: int = 1_000_000_000
-    seconds: float | None = 300
-    threads: int = 1
-
-    @classmethod
-    def of(cls, config: Config) -> Limits:
-        """Read them from the settings."""
-        query = config.query
-        threads = query.threads or os.cpu_count() or 1
-        return cls(int(size_bytes(query.memory)), age_seconds(query.timeout), threads)
 
 
 class Answer:

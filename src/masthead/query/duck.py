@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
-from masthead.query.answer import Answer, Limits, explained
+from masthead.query.answer import Answer, explained
 from masthead.query.dialect import Duck
 from masthead.query.expand import expand
 from masthead.store.kinds import ERRORS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from masthead.query.dialect import Dialect
+    from masthead.query.limits import Limits
     from masthead.store.snapshot import Open
 
 T = TypeVar("T")

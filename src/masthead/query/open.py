@@ -5,14 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from masthead.query.answer import Limits
+from masthead.clickhouse.address import Address, is_address
+from masthead.query.limits import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from masthead.config import Config
-    from masthead.query.answer import Answer
     from masthead.query.dialect import Dialect
+
+
+class Answer(Protocol):
+    """The rows of one query, once: what JSON knows, and times as text (RFC 3339, nanoseconds)."""
+
+    columns: list[str]
+
+    def chunks(self) -> Iterator[list[tuple[Any, ...]]]:
+        """Give the rows, some at a time.
+
+        Raises:
+            QueryError: The engine gave up.
+        """
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Give all rows.
+
+        Raises:
+            QueryError: The engine gave up.
+        """
+
+    def close(self) -> None:
+        """Stop the engine, if it still works."""
 
 
 class Reader(Protocol):
@@ -55,14 +78,20 @@ def open_reader(place: str, config: Config, since_ns: int = 0) -> Reader:
     """Open a store.
 
     Args:
-        place: A directory.
+        place: A directory, or the address of a database.
         config: What a query may take.
         since_ns: What is older is not seen, nanoseconds since 1970: of a long history less has to be opened.
 
     Raises:
+        ConfigError: It is an address that can't be read.
         StoreError: There is no store, or not one that this version can read.
     """
     limits = Limits.of(config)
+    if is_address(place):
+        from masthead.query.house import HouseReader  # noqa: PLC0415 - loaded when asked for
+
+        address = Address.parse(place, config.store.password_file)
+        return HouseReader(address, limits, since_ns, ca_file=config.store.ca_file)
     from masthead.query.duck import DuckReader  # noqa: PLC0415 - loaded when asked for
 
     return DuckReader(Path(place), limits, since_ns)

@@ -13,7 +13,7 @@ from masthead.sinks.plain import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from masthead.query.answer import Answer
+    from masthead.query.open import Answer
     from masthead.sinks.outlet import Outlet
 
 Row = tuple[Any, ...]

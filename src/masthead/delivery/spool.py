@@ -1,0 +1,293 @@
+"""Rows of one sink that wait on the disk, oldest first, in files of the store's journal form.
+
+A file's name tells its place in the order, a token and how many rows it has: `00000000004294967296.5f1c….812.rows`;
+while it is written to, the rows are not known yet (`open`). Files are read only after they are closed, and `progress`
+names the frames of the first one that are done, so that the same rows make the same loads, with the same tokens, also
+after a restart. A file of one load that failed keeps that load's token (`….load`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import threading
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from masthead.delivery.outcome import Load
+from masthead.errors import StoreError
+from masthead.extension import native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from masthead._native import Batch, Journal
+
+# A file is closed when it is this long: what is delivered leaves the disk in pieces of this size.
+FILE_BYTES = 16 << 20
+_FIRST = 1 << 32
+_NAME = re.compile(r"(\d{20})\.([0-9a-f]+(?:-[0-9-]+)?)\.(\d+|open)\.(rows|load)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _File:
+    number: int
+    token: str
+    rows: int
+    whole: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:020}.{self.token}.{self.rows}.{'load' if self.whole else 'rows'}"
+
+
+class Spool:
+    """The waiting rows of one sink. One thread reads (`next`, `done`, `put_back`), others may append.
+
+    Args:
+        folder: Where; made where it is missing, for this user alone.
+        max_bytes: It takes no more than this.
+
+    Attributes:
+        rows: How many wait.
+        bytes: How much they take on the disk.
+        recovered: Rows that an earlier process left.
+        damaged: Rows that could not be read back.
+
+    Raises:
+        StoreError: The folder can't be used.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self.bytes = self.rows = self.damaged = 0
+        self._lock = threading.RLock()
+        self._journal: Journal | None = None
+        self._open_name = ""
+        self._closed: list[_File] = []
+        self._reading: _Reading | None = None
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._recover()
+        except OSError as error:
+            what = f"no spool: {error.strerror or error}"
+            remedy = 'name another directory (delivery.spool), or "" to do without'
+            raise StoreError(what, str(folder), remedy) from error
+        self.recovered = self.rows
+        self._last = self._closed[-1].number if self._closed else _FIRST
+
+    def append(self, batch: Batch) -> bool:
+        """Keep rows behind all others; tells whether there was room."""
+        with self._lock:
+            if self.bytes >= self._max_bytes:
+                return False
+            try:
+                journal = self._journal or self._begin()
+                before = journal.bytes
+                journal.append(batch)
+            except OSError:
+                return False
+            self.rows += batch.num_rows
+            self.bytes += journal.bytes - before
+            if journal.bytes >= FILE_BYTES:
+                self._finish()
+        return True
+
+    def put_back(self, loads: Sequence[Load]) -> int:
+        """Keep loads in front of all others, each whole with its token; gives the rows for which there was no room."""
+        missed = 0
+        with self._lock:
+            front = self._closed[0].number if self._closed else self._last
+            for load in reversed(loads):
+                front -= 1
+                missed += self._write(_File(front, load.token, load.batch.num_rows, whole=True), load)
+            self._reading = None
+            self._closed.sort()
+        return missed
+
+    def next(self, max_rows: int, max_bytes: int) -> Load | None:
+        """Give the oldest rows as a load; `done` is to follow, or the same is given again."""
+        while self.rows > 0:
+            reading = self._reading or self._open()
+            if reading is None:
+                break
+            load = reading.next(max_rows, max_bytes)
+            if load is not None:
+                return load
+            self._remove(reading)
+        return None
+
+    def done(self, load: Load) -> None:
+        """Forget the load that `next` gave last."""
+        with self._lock:
+            self.rows -= load.batch.num_rows
+        reading = self._reading
+        if reading is None:
+            return
+        reading.advance()
+        if reading.ended:
+            self._remove(reading)
+        else:
+            progress = self._folder / "progress"
+            fresh = progress.with_suffix(".new")
+            fresh.write_text(json.dumps({"file": reading.file.name, "frames": reading.frames}))
+            fresh.replace(progress)
+
+    def sync(self) -> None:
+        """Make durable what was appended."""
+        journal = self._journal
+        if journal is not None:
+            journal.sync()
+
+    def close(self) -> None:
+        """Close the file that is written to."""
+        with self._lock:
+            self._finish()
+
+    def _open(self) -> _Reading | None:
+        """Begin to read the first file; the one that is written to is closed for it where there is no other."""
+        with self._lock:
+            if not self._closed:
+                self._finish()
+            if not self._closed:
+                return None
+            first = self._closed[0]
+        self._reading = _Reading(self._folder, first, self._progress(first))
+        return self._reading
+
+    def _begin(self) -> Journal:
+        self._last += 1
+        token = f"{secrets.randbits(64):016x}"
+        self._open_name = f"{self._last:020}.{token}.open.rows"
+        journal: Journal = native().Journal(str(self._folder / self._open_name), int(token, 16))
+        self._journal = journal
+        return journal
+
+    def _finish(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        number, token, *_ = self._open_name.split(".")
+        file = _File(int(number), token, journal.rows, whole=False)
+        journal.sync()
+        (self._folder / self._open_name).rename(self._folder / file.name)
+        self._closed.append(file)
+
+    def _write(self, file: _File, load: Load) -> int:
+        path = self._folder / file.name
+        try:
+            journal = native().Journal(str(path), secrets.randbits(64))
+            journal.append(load.batch)
+            journal.sync()
+        except OSError:
+            path.unlink(missing_ok=True)
+            return file.rows
+        self._closed.append(file)
+        self.rows += file.rows
+        self.bytes += journal.bytes
+        return 0
+
+    def _recover(self) -> None:
+        for path in sorted(self._folder.iterdir()):
+            found = _NAME.fullmatch(path.name)
+            if found is None:
+                continue
+            rows = _count(path) if found[3] == "open" else int(found[3])
+            file = _File(int(found[1]), found[2], rows, whole=found[4] == "load")
+            self.bytes += path.stat().st_size
+            if path.name != file.name:
+                path.rename(self._folder / file.name)
+            self._closed.append(file)
+            self.rows += rows
+        self._closed.sort()
+        if self._closed:
+            done = self._progress(self._closed[0])
+            self.rows -= sum(batch.num_rows for batch in islice(_frames(self._folder, self._closed[0]), done))
+
+    def _progress(self, file: _File) -> int:
+        try:
+            told = json.loads((self._folder / "progress").read_text())
+        except (OSError, ValueError):
+            return 0
+        return int(told["frames"]) if told.get("file") == file.name else 0
+
+    def _remove(self, reading: _Reading) -> None:
+        """Let go of a file that is done; rows of it that could not be read are lost, and counted."""
+        path = self._folder / reading.file.name
+        with self._lock:
+            self.damaged += reading.missing
+            self.rows -= reading.missing
+            self.bytes -= path.stat().st_size
+            path.unlink()
+            self._closed.remove(reading.file)
+            self._reading = None
+
+
+class _Reading:
+    """The first file, while it is delivered."""
+
+    def __init__(self, folder: Path, file: _File, frames: int) -> None:
+        self.file = file
+        self.frames = 0
+        self.ended = False
+        self._frames = _frames(folder, file)
+        self._seen = 0
+        self._given: Load | None = None
+        self._next_frames = 0
+        self._ahead: Batch | None = None
+        for _ in range(frames):
+            self._skip()
+
+    @property
+    def missing(self) -> int:
+        """Rows that the name promises and the file does not give."""
+        return max(0, self.file.rows - self._seen)
+
+    def next(self, max_rows: int, max_bytes: int) -> Load | None:
+        if self._given is not None:
+            return self._given
+        some: list[Batch] = []
+        rows = size = 0
+        while (batch := self._peek()) is not None:
+            if some and not self.file.whole and (rows + batch.num_rows > max_rows or size + batch.nbytes > max_bytes):
+                break
+            some.append(batch)
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            self._ahead = None
+        if not some:
+            return None
+        self._seen += rows
+        self._next_frames = self.frames + len(some)
+        self.ended = self._peek() is None
+        token = self.file.token if self.file.whole else f"{self.file.token}-{self.frames}-{self._next_frames}"
+        self._given = Load(native().concat(some) if len(some) > 1 else some[0], token)
+        return self._given
+
+    def advance(self) -> None:
+        self.frames, self._given = self._next_frames, None
+
+    def _peek(self) -> Batch | None:
+        if self._ahead is None:
+            self._ahead = next(self._frames, None)
+        return self._ahead
+
+    def _skip(self) -> None:
+        batch = self._peek()
+        if batch is not None:
+            self._seen += batch.num_rows
+            self.frames += 1
+            self._ahead = None
+
+
+def _frames(folder: Path, file: _File) -> Iterator[Batch]:
+    path = os.fspath(folder / file.name)
+    return iter(native().Conformed(native().Tail([path])))
+
+
+def _count(path: Path) -> int:
+    return sum(batch.num_rows for batch in native().Conformed(native().Tail([str(path)])))
