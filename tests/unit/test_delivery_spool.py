@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from masthead._native import Batch
 from masthead.delivery import Load, Spool
 from masthead.delivery import spool as spooling
 from masthead.errors import StoreError
@@ -17,6 +16,8 @@ from tests.unit.stored import batches, call
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from masthead._native import Batch
 
 LARGE = 1 << 30
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
+from masthead.delivery.http import first_line
 from masthead.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Address:
         database = unquote(found.path.strip("/")) or "default"
         if not port or not found.hostname or found.query or found.fragment or not _NAME.fullmatch(database):
             raise ConfigError("not the address of a database", _shown(text), _FORM)
-        password = _first_line(password_file) if password_file else environ.get("CLICKHOUSE_PASSWORD", "")
+        password = first_line(password_file) if password_file else environ.get("CLICKHOUSE_PASSWORD", "")
         secure = found.scheme == "clickhouses"
         return cls(secure, found.hostname, port, unquote(found.username or ""), database, password)
 
@@ -91,11 +91,3 @@ class Address:
 
 def _shown(text: str) -> str:
     return re.sub(r"//[^/@]*@", "//***@", text)
-
-
-def _first_line(file: str) -> str:
-    try:
-        return Path(file).read_text(encoding="utf-8").partition("\n")[0]
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"the password can't be read: {getattr(error, 'strerror', None) or error}"
-        raise ConfigError(what, file, "set store.password_file to a file that this user may read") from error

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlencode
 
 import urllib3
 
-from masthead.errors import ConfigError
+from masthead.delivery.http import Security, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +25,7 @@ READ_SECONDS = 60.0
 # An error's text, as far as anyone reads it.
 _TEXT_BYTES = 4096
 _CODE = re.compile(r"Code: (\d+)\. ")
-# A connection that was closed while it idled is tried once more; what was asked may not have arrived.
-_IDLE_CLOSED = urllib3.Retry(total=0, connect=0, read=0, redirect=0, status=0, other=0)
+_NO_RETRY = urllib3.Retry(total=0, connect=0, read=0, redirect=0, status=0, other=0)
 
 
 class DatabaseError(Exception):
@@ -56,16 +56,12 @@ class Client:
 
     def __init__(self, address: Address, ca_file: str = "") -> None:
         self.address = address
-        try:
-            self._pool = urllib3.PoolManager(
-                maxsize=4,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-                retries=_IDLE_CLOSED,
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=ca_file or None,
-            )
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"no certificates: {error}", ca_file, "set store.ca_file to a file of PEM") from error
+        self._pool = urllib3.PoolManager(
+            maxsize=4,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            retries=_NO_RETRY,
+            ssl_context=Security(ca_file).context() if address.secure else None,
+        )
         self._headers = {"X-ClickHouse-User": address.user} if address.user else {}
         if address.password:
             self._headers["X-ClickHouse-Key"] = address.password
@@ -100,13 +96,11 @@ class Client:
         self._pool.clear()
 
     def _request(self, parameters: Mapping[str, str], body: bytes) -> urllib3.BaseHTTPResponse:
-        from urllib.parse import urlencode  # noqa: PLC0415
-
         url = f"{self.address.url}?{urlencode({'database': self.address.database, **parameters})}"
         try:
             response = self._pool.request("POST", url, body=body, headers=self._headers, preload_content=False)
         except urllib3.exceptions.HTTPError as error:
-            raise DatabaseError(_unreachable(error), unreachable=True) from error
+            raise DatabaseError(unreachable(error), unreachable=True) from error
         if response.status != 200:  # noqa: PLR2004 - OK
             text = response.read(_TEXT_BYTES).decode(errors="replace").strip()
             response.release_conn()
@@ -117,7 +111,7 @@ class Client:
         try:
             return response.read()
         except urllib3.exceptions.HTTPError as error:
-            raise DatabaseError(_unreachable(error), unreachable=True) from error
+            raise DatabaseError(unreachable(error), unreachable=True) from error
         finally:
             response.release_conn()
 
@@ -145,7 +139,7 @@ class Stream:
         try:
             yield from self._response.stream(size)
         except urllib3.exceptions.HTTPError as error:
-            raise DatabaseError(_unreachable(error), unreachable=True) from error
+            raise DatabaseError(unreachable(error), unreachable=True) from error
 
     def close(self) -> None:
         """Cut it off."""
@@ -159,8 +153,3 @@ def refused(text: str, headers: Mapping[str, str]) -> DatabaseError:
     code = int(told) if told.isdecimal() else int(found[1]) if found else 0
     line = re.sub(r"^Code: \d+\. DB::Exception: ", "", text.splitlines()[0] if text else "")
     return DatabaseError(re.sub(r" \(version [^)]*\)+\s*$", "", line), code)
-
-
-def _unreachable(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or error
-    return re.sub(r"^<?[\w.]*(Connection|Pool)\w* ?object at 0x[0-9a-f]+>: ", "", str(reason)) or type(error).__name__
