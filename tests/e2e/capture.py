@@ -40,8 +40,9 @@ def run_command(directory: Path, *more: str) -> list[str]:
 
 def settings(directory: Path, more: str = "") -> str:
     """Return a configuration that keeps all state in `directory`."""
-    key, tail = directory / "key", directory / "tail.sock"
-    return f'{more}[redact]\nkey_file = "{key}"\n[output]\ntail_socket = "{tail}"\n'
+    key, tail, spool = directory / "key", directory / "tail.sock", directory / "spool"
+    own = f'[redact]\nkey_file = "{key}"\n[output]\ntail_socket = "{tail}"\n[delivery]\nspool = "{spool}"\n'
+    return f"{more}{own}"
 
 
 class Capture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -30,6 +31,11 @@ def some(first: int, rows: int) -> Batch:
 def numbers(batch: Batch) -> list[int]:
     found = duckdb.from_arrow(batch).select("exchange_id").fetchall()
     return [int(name.removeprefix("x-")) for (name,) in found]
+
+
+def killed(spool: Spool) -> None:
+    """Leave a spool as a process does that is killed: nothing is finished, and the folder is free."""
+    os.close(spool._lock_file)  # noqa: SLF001 - what the kernel does
 
 
 def drained(spool: Spool, max_rows: int = 100) -> Iterable[tuple[list[int], str]]:
@@ -86,6 +92,7 @@ def test_the_next_process_goes_on_where_this_one_was_killed(tmp_path: Path) -> N
     second = spool.next(20, LARGE)
     assert second is not None
     # It may have been sent: the same rows must come again with the same token.
+    killed(spool)
     later = Spool(tmp_path, LARGE)
     assert later.recovered == later.rows == 40
     found = list(drained(later, 20))
@@ -94,7 +101,9 @@ def test_the_next_process_goes_on_where_this_one_was_killed(tmp_path: Path) -> N
 
 
 def test_a_file_that_was_still_written_to_is_recovered(tmp_path: Path) -> None:
-    Spool(tmp_path, LARGE).append(some(0, 10))
+    spool = Spool(tmp_path, LARGE)
+    spool.append(some(0, 10))
+    killed(spool)
     (path,) = tmp_path.glob("*.open.rows")
     path.write_bytes(path.read_bytes() + b"\x00torn")
     later = Spool(tmp_path, LARGE)
@@ -143,3 +152,11 @@ def test_a_folder_that_can_not_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="no spool"):
         Spool(tmp_path / "file", LARGE)
+
+
+def test_two_processes_never_share_one(tmp_path: Path) -> None:
+    first = Spool(tmp_path, LARGE)
+    with pytest.raises(StoreError, match="another masthead sends from this spool"):
+        Spool(tmp_path, LARGE)
+    first.close()
+    Spool(tmp_path, LARGE).close()

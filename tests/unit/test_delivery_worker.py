@@ -12,7 +12,7 @@ import pytest
 from masthead.delivery import Again, Delivery, Limits, Load, Outcome, Refused, Sent, Spool, TooLarge
 from masthead.delivery.backoff import Backoff
 from tests.e2e.waiting import wait_for
-from tests.unit.test_delivery_spool import LARGE, numbers, some
+from tests.unit.test_delivery_spool import LARGE, killed, numbers, some
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,13 +201,15 @@ def test_nothing_is_lost_while_the_server_is_down_and_the_next_start_sends_it(tm
 
 def test_nothing_is_lost_when_the_process_is_killed_in_an_outage(tmp_path: Path) -> None:
     down, folder = Never(), tmp_path / "spool"
-    sink = Delivery("db", down, QUICK, Spool(folder, LARGE), tell=lambda _: None)
+    held = Spool(folder, LARGE)
+    sink = Delivery("db", down, QUICK, held, tell=lambda _: None)
     sink.write(some(0, 10))
     wait_for(lambda: bool(down.loads), "the outage is known")
     for first in range(10, 50, 10):
         sink.write(some(first, 10))
     wait_for(lambda: sink.account.spooled == 50, "all is on the disk")
-    # Killed: nothing is closed. What another process finds is what is there.
+    # Nothing is closed: what another process finds is what is there.
+    killed(held)
     server = Server()
     with delivery(server, Spool(folder, LARGE)):
         wait_for(lambda: len(server.rows) == 50, "the rows are sent")

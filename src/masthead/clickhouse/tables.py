@@ -116,7 +116,7 @@ def initialise(client: Client, layout: Layout) -> list[str]:
     run = [*statements(layout)]
     for statement in run:
         client.execute(statement)
-    more = [*_migrations(client, layout), _retention(layout)]
+    more = [*_migrations(client, layout), *_retention(client, layout)]
     for statement in more:
         client.execute(statement)
     return [*run, *more]
@@ -148,10 +148,13 @@ def _migrations(client: Client, layout: Layout) -> Iterator[str]:
             before = name
 
 
-def _retention(layout: Layout) -> str:
-    ttl = _ttl(layout)
-    change = f"MODIFY TTL {ttl}" if ttl else "REMOVE TTL"
-    return f"ALTER TABLE {layout.local}{_on(layout)} {change}"
+def _retention(client: Client, layout: Layout) -> Iterator[str]:
+    ttl, table = _ttl(layout), f"{layout.local}{_on(layout)}"
+    where = f"database = currentDatabase() AND name = '{layout.local}'"
+    if ttl:
+        yield f"ALTER TABLE {table} MODIFY TTL {ttl}"
+    elif " TTL " in client.execute(f"SELECT engine_full FROM system.tables WHERE {where} FORMAT TSV"):
+        yield f"ALTER TABLE {table} REMOVE TTL"
 
 
 def _ttl(layout: Layout) -> str:

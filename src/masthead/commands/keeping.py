@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from masthead.clickhouse.address import Address, is_address
-from masthead.config.units import size_bytes
-from masthead.delivery import Delivery, Limits, Spool
+from masthead.commands.sending import spool
+from masthead.delivery import Delivery, Limits
 from masthead.sinks import Sink, complain
 from masthead.store.kinds import Kinds
 
@@ -69,10 +69,3 @@ def open_keeping(config: Config) -> Keeping | None:
     if not config.store.path:
         return None
     return Database(config) if is_address(config.store.path) else Directory(config)
-
-
-def spool(config: Config, name: str) -> Spool | None:
-    """Open the spool of a sink, where there is one."""
-    if not config.delivery.spool:
-        return None
-    return Spool(Path(config.delivery.spool) / name, int(size_bytes(config.delivery.spool_bytes)))

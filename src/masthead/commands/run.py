@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from masthead.commands import flags
 from masthead.commands.keeping import Keeping, open_keeping
+from masthead.commands.sending import accounts, close_all, open_sinks
 from masthead.commands.service import Service
 from masthead.commands.signals import Signals
 from masthead.config import restart_needed
@@ -64,10 +65,12 @@ def execute(parsed: argparse.Namespace) -> int:
     rules = compile_rules(config, complain)
     outputs = [open_sink(config.output)]
     keeping = open_keeping(config)
+    deliveries = open_sinks(config)
     source = CaptureSource(config, rules)
     signals.install()
     followers = _followers(config)
-    pipeline = Pipeline(source, [*outputs, *([keeping.sink] if keeping else []), *([followers] if followers else [])])
+    kept = [keeping.sink] if keeping else []
+    pipeline = Pipeline(source, [*outputs, *kept, *deliveries, *([followers] if followers else [])])
     reload = _Reload(parsed, config, source, pipeline, keeping)
     service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
@@ -79,8 +82,9 @@ def execute(parsed: argparse.Namespace) -> int:
         return 2
     finally:
         signals.settled()
-        for sink in pipeline.sinks:
-            sink.close()
+        close_all(pipeline.sinks)
+        for line in accounts(pipeline.sinks):
+            complain(line)
     return 0
 
 

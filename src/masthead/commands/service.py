@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from masthead.commands.sending import accounts
 from masthead.errors import MastheadError
 from masthead.ledger import nest
 
@@ -70,7 +71,7 @@ class Service:
             self._followers.tick()
         if self._signals.report:
             self._signals.report = False
-            self._tell(self._ledger().text())
+            self._tell("\n".join([self._ledger().text(), *accounts(self._pipeline.sinks)]))
         if self._signals.reload:
             self._signals.reload = False
             self._try_reload()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import ipaddress
 import mmap
 import re
-from typing import Annotated, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from masthead.config.section import Age, HeaderForm, Many, Room, Section, Size
+from masthead.config.sinks import Sink, sink_name
 from masthead.config.templates import distinct_templates, valid_template
-from masthead.config.units import age_seconds, size_bytes
-
-Item = TypeVar("Item")
-# TOML has lists and settings are frozen: the one place where a type other than the exact one is taken.
-Many: TypeAlias = Annotated[tuple[Item, ...], Strict(strict=False)]
 
 MAX_HEAD_BYTES = 262_144
 # Where questions are asked when the settings name no store.
@@ -45,38 +42,11 @@ def _status(value: str) -> str:
     return value
 
 
-def _age(value: str) -> str:
-    age_seconds(value)
-    return value
-
-
-def _size(value: str) -> str:
-    if not 0 < size_bytes(value) < 1:
-        return value
-    message = 'should be a size such as "500MB" or "20GiB"'
-    raise ValueError(message)
-
-
-def _room(value: str) -> str:
-    size_bytes(value)
-    return value
-
-
-Age: TypeAlias = Annotated[str, AfterValidator(_age)]
-Size: TypeAlias = Annotated[str, AfterValidator(_size)]
-Room: TypeAlias = Annotated[str, AfterValidator(_room)]
 Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Status: TypeAlias = Annotated[str, AfterValidator(_status)]
 Template: TypeAlias = Annotated[str, AfterValidator(valid_template)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
-HeaderForm: TypeAlias = Literal["object", "pairs"]
-
-
-class Section(BaseModel):
-    """A table of the file: what it does not name is refused, and nothing changes once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Capture(Section):
@@ -221,6 +191,7 @@ class Config(Section):
     output: Output = Output()
     store: Store = Store()
     delivery: Delivery = Delivery()
+    sink: Many[Sink] = ()
     retention: Retention = Retention()
     class_: Annotated[Many[RowClass], Field(alias="class")] = ()
     query: Query = Query()
@@ -231,5 +202,14 @@ class Config(Section):
         for name in names:
             if name in type(self.retention).model_fields or names.count(name) > 1:
                 message = f'[[class]] name "{name}" is taken; each class needs a name of its own'
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _sinks_are_told_apart(self) -> Self:
+        names = ["store", *(sink_name(sink) for sink in self.sink)]
+        for name in names:
+            if names.count(name) > 1:
+                message = f'two [[sink]] tables are called "{name}"; give each a name of its own (name = "...")'
                 raise ValueError(message)
         return self

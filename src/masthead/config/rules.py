@@ -92,7 +92,8 @@ def restart_needed(old: Config, new: Config) -> list[str]:
     keys.append("output.tail_socket")
     keys += [f"store.{key}" for key in type(old.store).model_fields]
     keys += [f"delivery.{key}" for key in type(old.delivery).model_fields]
-    return [key for key in keys if _value(old, key) != _value(new, key)]
+    changed = [key for key in keys if _value(old, key) != _value(new, key)]
+    return [*changed, "sink"] if old.sink != new.sink else changed
 
 
 def _value(config: Config, key: str) -> object:

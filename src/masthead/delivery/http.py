@@ -65,6 +65,8 @@ class Security:
             place = self.ca_file or self.cert_file
             raise ConfigError(f"no certificate: {error}", place, "name a readable file of PEM") from error
         if not self.verify:
+            # Asked for in the settings; a warning with each request would say nothing new.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context

@@ -8,6 +8,7 @@ after a restart. A file of one load that failed keeps that load's token (`….lo
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -73,6 +74,7 @@ class Spool:
         self._reading: _Reading | None = None
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock_file = _hold(folder)
             self._recover()
         except OSError as error:
             what = f"no spool: {error.strerror or error}"
@@ -145,9 +147,10 @@ class Spool:
             journal.sync()
 
     def close(self) -> None:
-        """Close the file that is written to."""
+        """Close the file that is written to, and let go of the folder."""
         with self._lock:
             self._finish()
+        os.close(self._lock_file)
 
     def _open(self) -> _Reading | None:
         """Begin to read the first file; the one that is written to is closed for it where there is no other."""
@@ -287,6 +290,18 @@ class _Reading:
 def _frames(folder: Path, file: _File) -> Iterator[Batch]:
     path = os.fspath(folder / file.name)
     return iter(native().Conformed(native().Tail([path])))
+
+
+def _hold(folder: Path) -> int:
+    """Keep other processes out, until the descriptor is closed or this process ends."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        remedy = "end it, or give this one another name or another delivery.spool"
+        raise StoreError("another masthead sends from this spool", str(folder), remedy) from error
+    return descriptor
 
 
 def _count(path: Path) -> int:

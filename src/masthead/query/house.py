@@ -76,7 +76,8 @@ class HouseReader:
         folder = tempfile.TemporaryDirectory(prefix="masthead-")
         self._fetched.append(folder)
         path = Path(folder.name) / "answer.arrows"
-        settings = {**self._settings(), "output_format_arrow_string_as_string": "1"}
+        form = {"output_format_arrow_string_as_string": "1", "output_format_arrow_compression_method": "zstd"}
+        settings = {**self._settings(), **form}
         try:
             with (
                 path.open("wb") as file,
