@@ -7,6 +7,7 @@ mod ndjson;
 mod python;
 mod replay;
 mod store;
+mod tally;
 
 use pyo3::prelude::*;
 
@@ -26,4 +27,6 @@ mod _native {
     use crate::python::store::{checksum, fleet_stream, merge, pack, Classes, Journal};
     #[pymodule_export]
     use crate::python::streams::{write_parquet, Conformed, StreamFile, Tail};
+    #[pymodule_export]
+    use crate::python::tally::Tally;
 }

@@ -257,6 +257,88 @@ class Conformed:
         """
 
 @final
+class Tally:
+    """Counts on the stream: tables of groups of rows, and what is measured of them.
+
+    What is to be counted is JSON: `{"tables": [TABLE...]}`. A TABLE has
+
+    - `name`: unlike any other's;
+    - `where`: `{KEY: [value...], ...}`: a row is counted when each key has one of the values (texts, numbers, `null`);
+      `"marks": [...]` among them: when the row has one of these marks. Left out: all rows;
+    - `by`: the KEYs of a group, at most 16;
+    - `cap`: how many groups there may be (in each slot). Rows of further groups are counted in one whose keys are all
+      `_other`, as are rows with a key of more than 1 KiB;
+    - `slot_ns`: 0 (as when left out) counts for ever; else groups are kept for each slot of so many nanoseconds, by
+      the row's end (`time` + `duration_ns`; `time` alone where there is no duration). Slot n begins at n * `slot_ns`;
+    - `measures`: a list of MEASUREs;
+    - `exemplar`: whether each histogram bucket keeps the last row that is part of a sampled trace.
+
+    A KEY is a column of `masthead.schema` (but for lists and measured numbers), or
+
+    - `request.header.NAME`, `response.header.NAME`: the first value of that field, as logged (redacted), in any case;
+    - `request.header.NAME?`, `response.header.NAME?`: whether it is there, `1` or `0`; null where the row has no head;
+    - `status_class`: `2xx` and the like;
+    - `error_type`: OpenTelemetry's `error.type`. The status where it is an error: from 500 for a server (and in a
+      recording, which has no role), from 400 for a client. Else `reset` for rows with this mark; else `no_response`
+      for rows without a status that have this mark and none of `gap`, `joined`, `overlap`. Null where all is well;
+    - `method_known`: the method, or `_OTHER` where it is none of OpenTelemetry's known ones;
+    - `protocol_version`: OpenTelemetry's `network.protocol.version`: `1.0`, `1.1`, `2`;
+    - `route_configured`: the route where it was configured, null where it was inferred from the path;
+    - `origin_address`, `origin_port`: host (in lower case) and port of the authority, each the socket's where the
+      authority has none.
+
+    A MEASURE is one of
+
+    - `{"histogram": NUMBER, "bounds": [...]}`: weights by bucket (not cumulative; the upper end belongs to the bucket;
+      one bucket more than bounds) and the weighted sum, in the unit of the column;
+    - `{"sum": NUMBER}`: weighted sum, and the weight of the rows that have the number;
+    - `{"last": NUMBER}`, `{"min": NUMBER}`, `{"max": NUMBER}`: unweighted, with the end of the row that had it.
+
+    A NUMBER is `status`, a column of bytes or nanoseconds, or a header field as above. `"as"` says how a field is
+    read: `"number"` (as when left out: a decimal number and nothing else), `"item"` (first item of a list, without
+    parameters: `100, 100;w=60`), `"reset"` (seconds from the row's end until a quota begins anew, told in seconds, as
+    `6m0s`, Unix time or RFC 3339). Rows without it change nothing; what can't be read is counted as `unreadable`.
+
+    Weights are `sample_weight`. All calls may come from any thread.
+    """
+
+    def __init__(self, spec_json: str) -> None:
+        """Begin with empty tables.
+
+        Raises:
+            masthead.errors.ConfigError: A table can't be counted as it says.
+        """
+
+    def observe(self, batch: Batch) -> None:
+        """Count the rows of a batch; releases the GIL.
+
+        Raises:
+            RuntimeError: The batch lacks a column.
+        """
+
+    def snapshot(self) -> str:
+        """Give all tables as they are; nobody waits for it.
+
+        Returns:
+            JSON: `{"tables": {NAME: {"by": [KEY...], "groups": [GROUP...], "overflow": {"rows", "calls"}, "late",
+            "refused"}}}`. A GROUP is `{"keys": [text or null...], "rows": unweighted, "calls": weighted, "measures":
+            [...]}` with, in the order of the table's measures, `{"counts": [...], "sum", "unreadable"}` for a
+            histogram (and `"exemplars"`: for each bucket null or `{"trace_id", "span_id", "value", "time_ns"}`),
+            `{"sum", "count", "unreadable"}` for a sum, `{"value", "time_ns", "unreadable"}` (null: none yet) for the
+            others. A table of slots has `"slots": [{"start_ns", "end_ns", "groups"}...]` instead of `"groups"`.
+            `overflow` is what the `_other` groups hold; `late` rows came after their slot was taken, or have no time;
+            `refused` rows came when 1024 slots were open. These count from the beginning, and those of the last two
+            kinds are in no group.
+        """
+
+    def take(self, before_ns: int) -> str:
+        """Remove the slots that end at or before a time, and give them.
+
+        Returns:
+            JSON as of `snapshot`, of the tables of slots alone.
+        """
+
+@final
 class _Schema:
     def __arrow_c_schema__(self) -> object: ...
 

@@ -42,6 +42,7 @@ _TYPES = {
     "duration_ns": "BIGINT",
     "head_spread_ns": "BIGINT",
     "sample_weight": "DOUBLE",
+    "trace_flags": "UTINYINT",
     "quality": ["VARCHAR"],
     "request_fields": [{"name": "VARCHAR", "value": "VARCHAR"}],
     "response_fields": [{"name": "VARCHAR", "value": "VARCHAR"}],

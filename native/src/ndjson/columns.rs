@@ -12,7 +12,7 @@ use arrow_schema::ArrowError;
 use crate::batch::append;
 
 /// A column of numbers.
-pub(super) struct Numbers<'a, T: ArrowPrimitiveType> {
+pub(crate) struct Numbers<'a, T: ArrowPrimitiveType> {
     values: &'a [T::Native],
     nulls: Option<&'a NullBuffer>,
 }
@@ -24,14 +24,14 @@ impl<'a, T: ArrowPrimitiveType> Numbers<'a, T> {
     }
 
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Option<T::Native> {
+    pub(crate) fn get(&self, row: usize) -> Option<T::Native> {
         let valid = self.nulls.is_none_or(|nulls| nulls.is_valid(row));
         valid.then(|| self.values.get(row).copied())?
     }
 }
 
 /// A column of texts.
-pub(super) struct Texts<'a> {
+pub(crate) struct Texts<'a> {
     offsets: &'a [i32],
     bytes: &'a [u8],
     nulls: Option<&'a NullBuffer>,
@@ -43,23 +43,23 @@ impl<'a> Texts<'a> {
         Some(Texts { offsets: array.value_offsets(), bytes: array.value_data(), nulls: array.nulls() })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    pub(super) fn offsets(&self) -> &'a [i32] {
+    pub(crate) fn offsets(&self) -> &'a [i32] {
         self.offsets
     }
 
     /// The bytes of a place, whether null or not.
     #[inline]
-    pub(super) fn bytes(&self, place: usize) -> &'a [u8] {
+    pub(crate) fn bytes(&self, place: usize) -> &'a [u8] {
         self.span(place, place + 1)
     }
 
     /// The bytes of neighbouring places.
     #[inline]
-    pub(super) fn span(&self, start: usize, end: usize) -> &'a [u8] {
+    pub(crate) fn span(&self, start: usize, end: usize) -> &'a [u8] {
         match (self.offsets.get(start), self.offsets.get(end)) {
             (Some(start), Some(end)) => self.bytes.get(start.as_usize()..end.as_usize()).unwrap_or_default(),
             _ => &[],
@@ -68,23 +68,23 @@ impl<'a> Texts<'a> {
 
     /// Appends the bytes of a place as they are.
     #[inline]
-    pub(super) fn append(&self, place: usize, out: &mut Vec<u8>) {
+    pub(crate) fn append(&self, place: usize, out: &mut Vec<u8>) {
         if let (Some(start), Some(end)) = (self.offsets.get(place), self.offsets.get(place + 1)) {
             append(self.bytes, start.as_usize(), end.as_usize(), out);
         }
     }
 
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Option<&'a [u8]> {
+    pub(crate) fn get(&self, row: usize) -> Option<&'a [u8]> {
         self.nulls.is_none_or(|nulls| nulls.is_valid(row)).then(|| self.bytes(row))
     }
 }
 
 /// A dictionary column.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     keys: &'a [i32],
     nulls: Option<&'a NullBuffer>,
-    pub(super) words: Texts<'a>,
+    pub(crate) words: Texts<'a>,
 }
 
 impl<'a> Words<'a> {
@@ -95,18 +95,18 @@ impl<'a> Words<'a> {
     }
 
     #[inline]
-    pub(super) fn key(&self, row: usize) -> usize {
+    pub(crate) fn key(&self, row: usize) -> usize {
         self.keys.get(row).map_or(0, |key| key.as_usize())
     }
 
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Option<&'a [u8]> {
+    pub(crate) fn get(&self, row: usize) -> Option<&'a [u8]> {
         self.nulls.is_none_or(|nulls| nulls.is_valid(row)).then(|| self.words.bytes(self.key(row)))
     }
 }
 
 /// The rows of a list column, as ranges of places in its items.
-pub(super) struct Lists<'a> {
+pub(crate) struct Lists<'a> {
     offsets: &'a [i32],
     nulls: Option<&'a NullBuffer>,
 }
@@ -118,17 +118,17 @@ impl<'a> Lists<'a> {
     }
 
     #[inline]
-    pub(super) fn get(&self, row: usize) -> Option<std::ops::Range<usize>> {
+    pub(crate) fn get(&self, row: usize) -> Option<std::ops::Range<usize>> {
         let (start, end) = (self.offsets.get(row)?, self.offsets.get(row + 1)?);
         self.nulls.is_none_or(|nulls| nulls.is_valid(row)).then(|| start.as_usize()..end.as_usize())
     }
 }
 
 /// A column of field lists.
-pub(super) struct FieldLists<'a> {
-    pub(super) rows: Lists<'a>,
-    pub(super) names: Words<'a>,
-    pub(super) values: Texts<'a>,
+pub(crate) struct FieldLists<'a> {
+    pub(crate) rows: Lists<'a>,
+    pub(crate) names: Words<'a>,
+    pub(crate) values: Texts<'a>,
 }
 
 impl<'a> FieldLists<'a> {
@@ -144,10 +144,10 @@ impl<'a> FieldLists<'a> {
 }
 
 /// A column of interim responses.
-pub(super) struct Interims<'a> {
-    pub(super) rows: Lists<'a>,
-    pub(super) statuses: Numbers<'a, UInt16Type>,
-    pub(super) fields: FieldLists<'a>,
+pub(crate) struct Interims<'a> {
+    pub(crate) rows: Lists<'a>,
+    pub(crate) statuses: Numbers<'a, UInt16Type>,
+    pub(crate) fields: FieldLists<'a>,
 }
 
 impl<'a> Interims<'a> {
@@ -163,9 +163,9 @@ impl<'a> Interims<'a> {
 }
 
 /// A column of lists of words.
-pub(super) struct Sets<'a> {
-    pub(super) rows: Lists<'a>,
-    pub(super) words: Words<'a>,
+pub(crate) struct Sets<'a> {
+    pub(crate) rows: Lists<'a>,
+    pub(crate) words: Words<'a>,
 }
 
 impl<'a> Sets<'a> {
@@ -178,13 +178,13 @@ impl<'a> Sets<'a> {
 macro_rules! columns {
     ($($name:ident: $kind:ident $(<$number:ty>)?),* $(,)?) => {
         /// Every column of the schema, by its name.
-        pub(super) struct Columns<'a> {
-            $(pub(super) $name: $kind<'a $(, $number)?>,)*
+        pub(crate) struct Columns<'a> {
+            $(pub(crate) $name: $kind<'a $(, $number)?>,)*
         }
 
         impl<'a> Columns<'a> {
             /// An error where the batch is not one of ours.
-            pub(super) fn of(batch: &'a RecordBatch) -> Result<Columns<'a>, ArrowError> {
+            pub(crate) fn of(batch: &'a RecordBatch) -> Result<Columns<'a>, ArrowError> {
                 let array = |name: &str| {
                     let array = batch.column_by_name(name).map(|array| array.as_ref());
                     array.ok_or_else(|| ArrowError::SchemaError(format!("no column {name}")))

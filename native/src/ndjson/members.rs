@@ -240,7 +240,7 @@ impl<'a> Writer<'a> {
 }
 
 /// `network.protocol.name` and `.version`.
-fn name_and_version(protocol: &[u8]) -> (&[u8], Option<&[u8]>) {
+pub(crate) fn name_and_version(protocol: &[u8]) -> (&[u8], Option<&[u8]>) {
     match protocol {
         b"h2" | b"h2c" => (b"http", Some(b"2")),
         _ => match protocol.strip_prefix(b"http/") {

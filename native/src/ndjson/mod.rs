@@ -1,7 +1,7 @@
 //! Batches as NDJSON: one object a line, OpenTelemetry names nested at the dots, null left out.
 
-mod columns;
-mod members;
+pub(crate) mod columns;
+pub(crate) mod members;
 mod names;
 mod quote;
 mod time;

@@ -7,3 +7,4 @@ pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod store;
 pub(crate) mod streams;
+pub(crate) mod tally;
