@@ -8,6 +8,7 @@ mod python;
 mod replay;
 mod store;
 mod tally;
+mod wire;
 
 use pyo3::prelude::*;
 

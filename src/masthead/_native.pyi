@@ -39,6 +39,47 @@ class Batch:
     def ipc(self) -> bytes:
         """Give the batch as an Arrow IPC stream."""
 
+    def loki(self, labels_json: str, headers: str = "object") -> tuple[bytes, int]:
+        """Give a body for Loki's `POST /loki/api/v1/push` (JSON).
+
+        Args:
+            labels_json: An object of labels and texts; `direction` (the row's role) is added where it is known.
+            headers: The form of header fields in the line.
+
+        Returns:
+            The body, and how many entries of structured metadata Loki's limits (128 a line, 64 KiB) left no room for.
+        """
+
+    def bulk(self) -> bytes:
+        """Give a body for Elasticsearch's `_bulk`: `create` with the exchange's id, and a document of ECS names."""
+
+    def otlp_logs(self, resource_json: str, observed_ns: int) -> bytes:
+        """Give an `ExportLogsServiceRequest` (protobuf) with a log record for each row.
+
+        Args:
+            resource_json: An object: the resource's attributes and their texts.
+            observed_ns: Now, nanoseconds since 1970.
+        """
+
+    def otlp_traces(self, resource_json: str) -> bytes:
+        """Give an `ExportTraceServiceRequest` (protobuf) with a span for each row.
+
+        A span's id is made from the exchange's; so is the trace's where the call has no `traceparent`.
+        """
+
+    def syslog(self, facility: int, host: str, app: str, framing: str) -> list[bytes]:
+        """Give messages of RFC 5424; severity by status, MSG is the row as NDJSON has it.
+
+        Args:
+            facility: Its number.
+            host: HOSTNAME.
+            app: APP-NAME.
+            framing: `octet` (behind their length) or `newline`: all in one text; `none`: each by itself.
+        """
+
+    def lines(self, headers: str = "object") -> tuple[bytes, list[int], list[bytes | None]]:
+        """Give the rows as NDJSON, where each line ends (without its line break), and the connection of each."""
+
     @property
     def nbytes(self) -> int:
         """How many bytes the values of its rows take in memory; a dictionary counts whole, and once.

@@ -5,7 +5,7 @@ use super::names::Names;
 use super::time::Clock;
 use super::{quote, Headers};
 
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     columns: &'a Columns<'a>,
     headers: Headers,
     /// One for each dictionary of names: a batch that was just made has one in all, one that was read has several.
@@ -20,7 +20,7 @@ pub(super) struct Writer<'a> {
     reason = "with the member's name known, it is copied by plain stores: a tenth less time"
 )]
 impl<'a> Writer<'a> {
-    pub(super) fn new(columns: &'a Columns<'a>, headers: Headers, out: &'a mut Vec<u8>) -> Writer<'a> {
+    pub(crate) fn new(columns: &'a Columns<'a>, headers: Headers, out: &'a mut Vec<u8>) -> Writer<'a> {
         let lists = [
             &columns.request_fields,
             &columns.response_fields,
@@ -37,7 +37,7 @@ impl<'a> Writer<'a> {
         Writer { columns, headers, names, clock: Clock::new(), digits: itoa::Buffer::new(), out }
     }
 
-    pub(super) fn line(&mut self, row: usize) {
+    pub(crate) fn line(&mut self, row: usize) {
         let columns = self.columns;
         self.raw(b"{\"time\":\"");
         let time = columns.time.get(row).unwrap_or_default();
@@ -51,6 +51,11 @@ impl<'a> Writer<'a> {
         self.host(row);
         self.masthead(row);
         self.close(b"}\n");
+    }
+
+    /// How much was written so far.
+    pub(crate) fn written(&self) -> usize {
+        self.out.len()
     }
 
     fn http(&mut self, row: usize) {

@@ -2,9 +2,9 @@
 
 pub(crate) mod columns;
 pub(crate) mod members;
-mod names;
-mod quote;
-mod time;
+pub(crate) mod names;
+pub(crate) mod quote;
+pub(crate) mod time;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;

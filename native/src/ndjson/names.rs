@@ -16,7 +16,7 @@ struct Name {
     folded: u32,
 }
 
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     /// Where the dictionary lies, which tells it from others.
     dictionary: &'a [i32],
     text: Vec<u8>,
@@ -27,7 +27,7 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(words: &Texts<'a>, headers: Headers) -> Names<'a> {
+    pub(crate) fn new(words: &Texts<'a>, headers: Headers) -> Names<'a> {
         let mut text = Vec::new();
         let mut numbers: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut names = Vec::with_capacity(words.len());
@@ -49,11 +49,11 @@ impl<'a> Names<'a> {
 
     /// Whether these are the names that the lists refer to.
     #[inline]
-    pub(super) fn belong_to(&self, lists: &FieldLists) -> bool {
+    pub(crate) fn belong_to(&self, lists: &FieldLists) -> bool {
         std::ptr::eq(self.dictionary, lists.names.words.offsets())
     }
 
-    pub(super) fn object(&mut self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
+    pub(crate) fn object(&mut self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
         out.push(b'{');
         if self.has_duplicates(lists, places.clone()) {
             self.merged(lists, places, out);
@@ -67,7 +67,7 @@ impl<'a> Names<'a> {
         end(b'}', out);
     }
 
-    pub(super) fn pairs(&self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
+    pub(crate) fn pairs(&self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
         out.push(b'[');
         for place in places {
             self.begin(lists.names.key(place), out);

@@ -20,7 +20,7 @@ const ESCAPES: [u8; 256] = {
 
 /// Nothing in the text needs an escape. Eight bytes at a time, without a branch for each.
 #[inline]
-pub(super) fn is_plain(text: &[u8]) -> bool {
+pub(crate) fn is_plain(text: &[u8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = ONES << 7;
     let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
@@ -35,7 +35,7 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
 
 /// Appends `text` as the inside of a JSON string.
 #[inline]
-pub(super) fn push(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn push(text: &[u8], out: &mut Vec<u8>) {
     if is_plain(text) {
         out.extend_from_slice(text);
     } else {

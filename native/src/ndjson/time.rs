@@ -2,18 +2,18 @@
 
 const NANOS: i64 = 1_000_000_000;
 
-pub(super) struct Clock {
+pub(crate) struct Clock {
     second: i64,
     text: [u8; 30],
 }
 
 impl Clock {
-    pub(super) fn new() -> Clock {
+    pub(crate) fn new() -> Clock {
         Clock { second: i64::MIN, text: *b"0000-00-00T00:00:00.000000000Z" }
     }
 
     /// `2026-11-22T18:54:00.000000000Z`. Nanoseconds in 64 bits end in 2262, so four digits hold every year.
-    pub(super) fn format(&mut self, nanos: i64) -> &[u8] {
+    pub(crate) fn format(&mut self, nanos: i64) -> &[u8] {
         let second = nanos.div_euclid(NANOS);
         if second != self.second {
             self.second = second;

@@ -8,3 +8,4 @@ pub(crate) mod rules;
 pub(crate) mod store;
 pub(crate) mod streams;
 pub(crate) mod tally;
+pub(crate) mod wire;

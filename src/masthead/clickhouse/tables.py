@@ -11,13 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from masthead.clickhouse.client import Client, DatabaseError
 from masthead.errors import StoreError
 from masthead.schema import COLUMNS, WORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from masthead.clickhouse.client import Client
+    from masthead.clickhouse.address import Address
 
 # The version of the columns, in the table's comment: a table of a newer one is left alone.
 VERSION = 1
@@ -120,6 +121,22 @@ def initialise(client: Client, layout: Layout) -> list[str]:
     for statement in more:
         client.execute(statement)
     return [*run, *more]
+
+
+def made(address: Address, ca_file: str, layout: Layout) -> list[str]:
+    """Make the tables of a database; gives what was run.
+
+    Raises:
+        StoreError: It can't be done.
+    """
+    client = Client(address, ca_file)
+    try:
+        return initialise(client, layout)
+    except DatabaseError as error:
+        remedy = "check the address, the user's rights (CREATE TABLE, CREATE VIEW, ALTER) and that the database exists"
+        raise StoreError(str(error), str(address), remedy) from error
+    finally:
+        client.close()
 
 
 def check_version(client: Client, table: str) -> None:

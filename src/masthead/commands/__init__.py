@@ -25,6 +25,7 @@ VERBS = {
     "query": "ask the store anything in SQL",
     "export": "write calls of the store to a file: NDJSON, Parquet, CSV, HAR",
     "store": "copy finished parts to object storage (ship), make the tables of a database (init)",
+    "sinks": "list, test and prepare the servers that rows are sent to",
     "doctor": "tell what this host allows, what is missing, and the remedy",
 }
 _DESCRIPTION = "Log the header elements of every HTTP call on this host, straight from the kernel."
@@ -36,8 +37,8 @@ begin with:
   sudo masthead run --store DIR             keep them, and ask: masthead routes --store DIR
   masthead replay recording.pcap            no privileges needed
 
-`masthead VERB --help` explains each verb. Exit codes: 0 done, 2 usage or configuration,
-3 not permitted or not supported here.
+`masthead VERB --help` explains each verb. Exit codes: 0 done, 1 findings, 2 usage or
+configuration, 3 not permitted or not supported here.
 """
 
 

@@ -73,6 +73,26 @@ def sender(config: Config, sink: Sink) -> Sender:
     return kinds[sink.kind]()
 
 
+def prepare(config: Config, sink: Sink) -> str:
+    """Make what a server needs before rows come; gives what was done, in words, or nothing.
+
+    Raises:
+        MastheadError: It can't be made.
+    """
+    if isinstance(sink, settings.Elasticsearch):
+        from masthead.sinks.indices import prepare  # noqa: PLC0415 - each kind is loaded where it is used
+
+        return prepare(http(sink), sink.kind, sink.index, sink.keep)
+    if isinstance(sink, settings.Clickhouse):
+        from masthead.clickhouse.address import Address  # noqa: PLC0415
+        from masthead.clickhouse.tables import Layout, made  # noqa: PLC0415
+        from masthead.store.kinds import Kinds  # noqa: PLC0415
+
+        address = Address.parse(sink.url, sink.password_file)
+        return f"{len(made(address, sink.ca_file, Layout(ages=Kinds.of(config).ages)))} statements run"
+    return ""
+
+
 def http(sink: settings.Web) -> Http:
     """Make the transport of a sink that speaks HTTP."""
     security = Security(sink.ca_file, sink.cert_file, sink.key_file, sink.verify)

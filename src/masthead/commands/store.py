@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from masthead.clickhouse.address import Address, is_address
 from masthead.commands import asking, flags
 from masthead.config.model import DEFAULT_STORE
-from masthead.errors import StoreError, UsageError
+from masthead.errors import UsageError
 from masthead.sinks import complain
 from masthead.store.kinds import Kinds
 from masthead.store.layout import hour_of
@@ -70,8 +70,7 @@ def execute(parsed: argparse.Namespace) -> int:
 
 
 def _init(parsed: argparse.Namespace) -> int:
-    from masthead.clickhouse.client import Client, DatabaseError  # noqa: PLC0415 - only for a database
-    from masthead.clickhouse.tables import Layout, initialise, statements  # noqa: PLC0415
+    from masthead.clickhouse.tables import Layout, made, statements  # noqa: PLC0415 - only for a database
 
     if parsed.target is not None:
         raise UsageError("init takes no target", parsed.target, "masthead store init --store clickhouse://...")
@@ -84,14 +83,7 @@ def _init(parsed: argparse.Namespace) -> int:
         remedy = "--store clickhouse://user@host/database; a directory needs none of this"
         raise UsageError("init is for a database", config.store.path or None, remedy)
     address = Address.parse(config.store.path, config.store.password_file)
-    client = Client(address, config.store.ca_file)
-    try:
-        run = initialise(client, layout)
-    except DatabaseError as error:
-        remedy = "check the address, the user's rights (CREATE TABLE, CREATE VIEW, ALTER) and that the database exists"
-        raise StoreError(str(error), str(address), remedy) from error
-    finally:
-        client.close()
+    run = made(address, config.store.ca_file, layout)
     complain(f"{address} is ready ({len(run)} statements)")
     return 0
 

@@ -36,7 +36,7 @@ class ElasticsearchSender:
 
     def send(self, load: Load) -> Outcome:
         """Send a bulk; rows that were refused for now come again alone."""
-        reply = self._http.attempt(self._path, load.batch.bulk(), "application/x-ndjson")  # type: ignore[attr-defined]
+        reply = self._http.attempt(self._path, load.batch.bulk(), "application/x-ndjson")
         if not isinstance(reply, Reply):
             return reply
         if not reply.ok:

@@ -81,7 +81,7 @@ class KafkaSender:
         self._producer.flush(1)
 
     def _produce(self, load: Load, delivered: Any) -> int:  # noqa: ANN401
-        lines, ends, keys = load.batch.lines(self._headers)  # type: ignore[attr-defined]
+        lines, ends, keys = load.batch.lines(self._headers)
         begin = 0
         for place, (end, key) in enumerate(zip(ends, keys, strict=True)):
 

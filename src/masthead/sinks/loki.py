@@ -42,7 +42,7 @@ class LokiSender:
 
     def send(self, load: Load) -> Outcome:
         """Push a load."""
-        body, cut = load.batch.loki(self._labels, self._headers)  # type: ignore[attr-defined]
+        body, cut = load.batch.loki(self._labels, self._headers)
         self.cut += cut
         reply = self._http.attempt(PATH, body, "application/json", self._fields)
         if not isinstance(reply, Reply):

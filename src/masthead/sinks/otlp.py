@@ -7,6 +7,7 @@ success is field 1 of every answer: the number of records that were rejected, an
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from masthead.delivery import Again, Outcome, Refused, Sent, TooLarge
@@ -201,7 +202,7 @@ def _number(message: bytes, place: int) -> tuple[int, int]:
 
 
 def _encoded(batch: Batch, signal: str, resource: str) -> bytes:
-    return batch.otlp_logs(resource) if signal == "logs" else batch.otlp_traces(resource)  # type: ignore[attr-defined,no-any-return]
+    return batch.otlp_logs(resource, time.time_ns()) if signal == "logs" else batch.otlp_traces(resource)
 
 
 def _bytes(file: str) -> bytes | None:

@@ -62,7 +62,7 @@ class SyslogSender:
             if self._datagrams:
                 return self._apart(connection, load)
             framing = "newline" if self._address.startswith("/") else "octet"
-            data = b"".join(load.batch.syslog(self._facility, self._host, self._app, framing))  # type: ignore[attr-defined]
+            data = b"".join(load.batch.syslog(self._facility, self._host, self._app, framing))
             _check(connection)
             connection.sendall(data)
         except (OSError, ssl.SSLError) as error:
@@ -78,7 +78,7 @@ class SyslogSender:
 
     def _apart(self, connection: socket.socket, load: Load) -> Sent:
         sent = refused = 0
-        for message in load.batch.syslog(self._facility, self._host, self._app, "none"):  # type: ignore[attr-defined]
+        for message in load.batch.syslog(self._facility, self._host, self._app, "none"):
             try:
                 sent += connection.send(message)
             except OSError as error:

@@ -1,0 +1,151 @@
+//! Loki's push (Loki HTTP API, "Ingest logs"): streams by their labels, in each line the row as NDJSON has it, and
+//! structured metadata, bounded by Loki's limits (`max_structured_metadata_size`, `max_structured_metadata_entries_count`).
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+
+use super::json::Object;
+use super::row::{name_of, Row};
+use crate::ndjson::columns::{Columns, FieldLists};
+use crate::ndjson::members::Writer;
+use crate::ndjson::{quote, Headers};
+
+const MOST_ENTRIES: usize = 128;
+const MOST_BYTES: usize = 64 * 1024;
+/// The directions of calls, and how many entries a stream has at most.
+const ROLES: [Option<&[u8]>; 3] = [Some(b"server"), Some(b"client"), None];
+
+/// A body for `POST /loki/api/v1/push`, and how many entries of metadata were left out.
+pub(crate) fn push(
+    batch: &RecordBatch,
+    labels: &[(String, String)],
+    headers: Headers,
+) -> Result<(Vec<u8>, u64), ArrowError> {
+    let columns = Columns::of(batch)?;
+    let mut line = Vec::with_capacity(4_096);
+    let mut streams: [Vec<u8>; 3] = Default::default();
+    let mut cut = 0;
+    // The writer keeps the names of fields ready, so it writes all lines one behind the other, and each is taken out.
+    let mut ends = Vec::with_capacity(batch.num_rows());
+    let mut writer = Writer::new(&columns, headers, &mut line);
+    for place in 0..batch.num_rows() {
+        writer.line(place);
+        ends.push(writer.written());
+    }
+    let mut begin = 0;
+    for (place, end) in ends.into_iter().enumerate() {
+        let row = Row { columns: &columns, place };
+        let role = columns.role.get(place);
+        let stream = &mut streams[ROLES.iter().position(|own| *own == role).unwrap_or(2)];
+        let text = line.get(begin..end.saturating_sub(1)).unwrap_or_default();
+        begin = end;
+        stream.extend_from_slice(b"[\"");
+        stream.extend_from_slice(columns.time.get(place).unwrap_or_default().to_string().as_bytes());
+        stream.extend_from_slice(b"\",\"");
+        quote::push(text, stream);
+        stream.extend_from_slice(b"\",{");
+        cut += metadata(row, stream);
+        stream.extend_from_slice(b"}],");
+    }
+    Ok((put_together(labels, streams), cut))
+}
+
+fn put_together(labels: &[(String, String)], streams: [Vec<u8>; 3]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(streams.iter().map(Vec::len).sum::<usize>() + 1_024);
+    out.extend_from_slice(b"{\"streams\":[");
+    for (role, mut values) in ROLES.iter().zip(streams) {
+        if values.pop().is_none() {
+            continue;
+        }
+        let mut object = Object::new(&mut out);
+        object.raw(b"{\"stream\":{");
+        for (name, value) in labels {
+            object.text(name, Some(value.as_bytes()));
+        }
+        object.text("direction", *role);
+        object.close(b"},\"values\":[");
+        object.raw(&values);
+        object.raw(b"]},");
+    }
+    Object::new(&mut out).close(b"]}");
+    out
+}
+
+/// What lines are looked for by, from the most useful on; gives how many entries there was no room for.
+fn metadata(row: Row, out: &mut Vec<u8>) -> u64 {
+    let (columns, place) = (row.columns, row.place);
+    let mut entries = Entries { out, count: 0, bytes: 0, cut: 0, names: Vec::new() };
+    let status = columns.status.get(place).map(|status| status.to_string());
+    entries.put(b"http_request_method", columns.method.get(place));
+    entries.put(b"http_response_status_code", status.as_ref().map(String::as_bytes));
+    entries.put(b"http_route", columns.route.get(place));
+    entries.put(b"trace_id", columns.trace_id.get(place));
+    entries.put(b"request_id", row.request_id());
+    let peer = if row.is_client() { &columns.server_address } else { &columns.client_address };
+    entries.put(b"peer", peer.get(place));
+    entries.put(b"process", columns.process_executable.get(place).map(name_of));
+    let quality = &columns.quality;
+    let marks = quality.rows.get(place).into_iter().flatten().filter_map(|mark| quality.words.get(mark));
+    let marks = marks.collect::<Vec<_>>().join(&b' ');
+    entries.put(b"quality", Some(&marks[..]).filter(|marks| !marks.is_empty()));
+    entries.headers(b"request_header_", &columns.request_fields, place);
+    entries.headers(b"response_header_", &columns.response_fields, place);
+    let cut = entries.cut;
+    Object::new(out).close(b"");
+    cut
+}
+
+struct Entries<'o> {
+    out: &'o mut Vec<u8>,
+    count: usize,
+    bytes: usize,
+    cut: u64,
+    /// Names of header fields that are there already: `X-A` and `x_a` are one name here.
+    names: Vec<Vec<u8>>,
+}
+
+impl Entries<'_> {
+    fn put(&mut self, name: &[u8], value: Option<&[u8]>) {
+        let Some(value) = value else { return };
+        if self.count >= MOST_ENTRIES || self.bytes + name.len() + value.len() > MOST_BYTES {
+            self.cut += 1;
+            return;
+        }
+        self.count += 1;
+        self.bytes += name.len() + value.len();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name);
+        self.out.extend_from_slice(b"\":\"");
+        quote::push(value, self.out);
+        self.out.extend_from_slice(b"\",");
+    }
+
+    /// Each name once; several values are put together as RFC 9110, section 5.3, has it.
+    fn headers(&mut self, prefix: &[u8], lists: &FieldLists, place: usize) {
+        let Some(places) = lists.rows.get(place) else { return };
+        self.names.clear();
+        for at in places.clone() {
+            let name = label(prefix, lists.names.get(at).unwrap_or_default());
+            if self.names.contains(&name) {
+                continue;
+            }
+            let same = |other: &usize| label(prefix, lists.names.get(*other).unwrap_or_default()) == name;
+            let rest = (at + 1..places.end).filter(same).map(|own| lists.values.get(own).unwrap_or_default());
+            let first = lists.values.get(at).unwrap_or_default();
+            let rest: Vec<&[u8]> = rest.collect();
+            if rest.is_empty() {
+                self.put(&name, Some(first));
+            } else {
+                let all: Vec<&[u8]> = [first].into_iter().chain(rest).collect();
+                self.put(&name, Some(&all.join(&b", "[..])));
+            }
+            self.names.push(name);
+        }
+    }
+}
+
+/// Letters, digits and `_`, in lower case.
+fn label(prefix: &[u8], name: &[u8]) -> Vec<u8> {
+    let plain = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
+    prefix.iter().copied().chain(name.iter().map(plain)).collect()
+}

@@ -1,0 +1,314 @@
+//! OpenTelemetry's log records and spans, as requests of OTLP (opentelemetry-proto 1.x: `collector/logs/v1`,
+//! `collector/trace/v1`, `logs/v1`, `trace/v1`, `common/v1`), with the attributes of the semantic conventions 1.44.
+
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+
+use super::protobuf::{self as pb, message};
+use super::row::{name_of, Row};
+use crate::ndjson::columns::{Columns, FieldLists};
+use crate::ndjson::members::name_and_version;
+
+const SCOPE: &[u8] = b"masthead";
+/// `SeverityNumber` of logs/v1.
+const SEVERITIES: [(u64, &[u8]); 3] = [(9, b"INFO"), (13, b"WARN"), (17, b"ERROR")];
+/// `SpanKind` and `Status.StatusCode` of trace/v1.
+const SERVER: u64 = 2;
+const CLIENT: u64 = 3;
+const ERROR: u64 = 2;
+
+/// A request with a log record for each row. `resource` are attributes, `observed` is now.
+pub(crate) fn logs(batch: &RecordBatch, resource: &[(String, String)], observed: u64) -> Result<Vec<u8>, ArrowError> {
+    let columns = Columns::of(batch)?;
+    Ok(request(batch.num_rows(), resource, |place, out| {
+        message(2, out, |out| record(Row { columns: &columns, place }, observed, out));
+    }))
+}
+
+/// A request with a span for each row.
+pub(crate) fn traces(batch: &RecordBatch, resource: &[(String, String)]) -> Result<Vec<u8>, ArrowError> {
+    let columns = Columns::of(batch)?;
+    Ok(request(batch.num_rows(), resource, |place, out| {
+        message(2, out, |out| span(Row { columns: &columns, place }, out));
+    }))
+}
+
+/// `ResourceLogs` and `ResourceSpans` have the same numbers: resource 1, scope 2; in the scope: scope 1, records 2.
+fn request(rows: usize, resource: &[(String, String)], each: impl Fn(usize, &mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(rows * 2_048);
+    message(1, &mut out, |out| {
+        message(1, out, |out| {
+            for (name, value) in resource {
+                text(1, name.as_bytes(), Some(value.as_bytes()), out);
+            }
+        });
+        message(2, out, |out| {
+            message(1, out, |out| {
+                pb::bytes(1, SCOPE, out);
+                pb::bytes(2, env!("CARGO_PKG_VERSION").as_bytes(), out);
+            });
+            for place in 0..rows {
+                each(place, out);
+            }
+        });
+    });
+    out
+}
+
+/// `LogRecord`.
+fn record(row: Row, observed: u64, out: &mut Vec<u8>) {
+    let (columns, place) = (row.columns, row.place);
+    pb::fixed64(1, columns.time.get(place).unwrap_or_default().cast_unsigned(), out);
+    let status = columns.status.get(place);
+    let (number, word) = SEVERITIES[match status {
+        Some(500..) | None => 2,
+        Some(400..) => 1,
+        Some(_) => 0,
+    }];
+    pb::number(2, number, out);
+    pb::bytes(3, word, out);
+    message(5, out, |out| pb::bytes(1, &body(row), out));
+    attributes(row, 6, out);
+    if let Some(flags) = columns.trace_flags.get(place) {
+        pb::fixed32(8, u32::from(flags), out);
+    }
+    if let Some(id) = columns.trace_id.get(place).and_then(hex::<16>) {
+        pb::bytes(9, &id, out);
+    }
+    if let Some(id) = columns.parent_id.get(place).and_then(hex::<8>) {
+        pb::bytes(10, &id, out);
+    }
+    pb::fixed64(11, observed, out);
+    pb::bytes(12, b"masthead.exchange", out);
+}
+
+/// `GET /v1/users 200`: for people; all else is in the attributes.
+fn body(row: Row) -> Vec<u8> {
+    let (columns, place) = (row.columns, row.place);
+    let mut body = columns.method.get(place).unwrap_or(b"-").to_vec();
+    body.push(b' ');
+    body.extend_from_slice(columns.path.get(place).or(columns.target.get(place)).unwrap_or(b"-"));
+    body.push(b' ');
+    match columns.status.get(place) {
+        Some(status) => body.extend_from_slice(status.to_string().as_bytes()),
+        None => body.push(b'-'),
+    }
+    body
+}
+
+/// `Span`.
+fn span(row: Row, out: &mut Vec<u8>) {
+    let (columns, place) = (row.columns, row.place);
+    let exchange = columns.exchange_id.get(place).unwrap_or_default();
+    // Without a trace of the caller's the call is one of its own, whose id is made from the exchange's.
+    let trace = columns.trace_id.get(place).and_then(hex::<16>).unwrap_or_else(|| {
+        let (high, low) = (digest(exchange, b"trace"), digest(exchange, b"trace'"));
+        ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
+    });
+    pb::bytes(1, &trace, out);
+    pb::bytes(2, &digest(exchange, b"span").to_be_bytes(), out);
+    if let Some(state) = Row::first(&columns.request_fields, place, b"tracestate") {
+        pb::bytes(3, state, out);
+    }
+    if let Some(parent) = columns.parent_id.get(place).and_then(hex::<8>) {
+        pb::bytes(4, &parent, out);
+    }
+    let mut name = columns.method.get(place).filter(|method| Row::is_known_method(method)).unwrap_or(b"HTTP").to_vec();
+    if let Some(route) = columns.route.get(place) {
+        name.push(b' ');
+        name.extend_from_slice(route);
+    }
+    pb::bytes(5, &name, out);
+    pb::number(6, if row.is_client() { CLIENT } else { SERVER }, out);
+    pb::fixed64(7, columns.time.get(place).unwrap_or_default().cast_unsigned(), out);
+    pb::fixed64(8, row.end_ns().cast_unsigned(), out);
+    attributes(row, 9, out);
+    if row.error().is_some() {
+        message(15, out, |out| pb::number(3, ERROR, out));
+    }
+}
+
+/// Each attribute of the row as field `field` of the message.
+fn attributes(row: Row, field: u32, out: &mut Vec<u8>) {
+    let (columns, place) = (row.columns, row.place);
+    http(row, field, out);
+    addresses(row, field, out);
+    let (path, pid) = (columns.process_executable.get(place), columns.process_pid.get(place));
+    integer(field, b"process.pid", pid.map(i64::from), out);
+    text(field, b"process.executable.path", path, out);
+    text(field, b"process.executable.name", path.map(name_of), out);
+    text(field, b"container.id", columns.container_id.get(place), out);
+    own(row, field, out);
+}
+
+fn http(row: Row, field: u32, out: &mut Vec<u8>) {
+    let (columns, place) = (row.columns, row.place);
+    let method = columns.method.get(place);
+    let known = method.filter(|method| Row::is_known_method(method));
+    text(field, b"http.request.method", known.or(method.map(|_| b"_OTHER".as_slice())), out);
+    text(field, b"http.request.method_original", method.filter(|_| known.is_none()), out);
+    integer(field, b"http.response.status_code", columns.status.get(place).map(i64::from), out);
+    let failure = row.error().map(|failure| failure.text());
+    text(field, b"error.type", failure.as_ref().map(String::as_bytes), out);
+    let name: &[u8] = if row.is_configured() { b"http.route" } else { b"url.template" };
+    text(field, name, columns.route.get(place), out);
+    text(field, b"url.scheme", columns.scheme.get(place), out);
+    text(field, b"url.path", columns.path.get(place), out);
+    text(field, b"url.query", columns.query.get(place), out);
+    integer(field, b"http.request.body.size", columns.request_body_bytes.get(place).and_then(signed), out);
+    integer(field, b"http.response.body.size", columns.response_body_bytes.get(place).and_then(signed), out);
+    text(field, b"user_agent.original", Row::first(&columns.request_fields, place, b"user-agent"), out);
+    headers(field, b"http.request.header.", &columns.request_fields, place, out);
+    headers(field, b"http.response.header.", &columns.response_fields, place, out);
+    if let Some((name, version)) = columns.protocol.get(place).map(name_and_version) {
+        text(field, b"network.protocol.name", Some(name), out);
+        text(field, b"network.protocol.version", version, out);
+    }
+    text(field, b"network.transport", Some(b"tcp"), out);
+}
+
+fn addresses(row: Row, field: u32, out: &mut Vec<u8>) {
+    let (columns, place) = (row.columns, row.place);
+    let client = (columns.client_address.get(place), columns.client_port.get(place));
+    let server = (columns.server_address.get(place), columns.server_port.get(place));
+    let (peer, local) = if row.is_client() { (server, client) } else { (client, server) };
+    text(field, b"network.peer.address", peer.0, out);
+    integer(field, b"network.peer.port", peer.1.map(i64::from), out);
+    text(field, b"network.local.address", local.0, out);
+    integer(field, b"network.local.port", local.1.map(i64::from), out);
+    let forwarded = columns.forwarded_client.get(place);
+    text(field, b"client.address", forwarded.or(client.0), out);
+    integer(field, b"client.port", client.1.filter(|_| forwarded.is_none()).map(i64::from), out);
+    let (host, port) = row.host();
+    text(field, b"server.address", host.or(server.0), out);
+    integer(field, b"server.port", port.or(server.1).map(i64::from), out);
+}
+
+/// What OpenTelemetry has no name for.
+fn own(row: Row, field: u32, out: &mut Vec<u8>) {
+    let (columns, place) = (row.columns, row.place);
+    text(field, b"masthead.exchange_id", columns.exchange_id.get(place), out);
+    text(field, b"masthead.connection_id", columns.connection_id.get(place), out);
+    text(field, b"masthead.role", columns.role.get(place), out);
+    text(field, b"masthead.source", columns.source.get(place), out);
+    text(field, b"masthead.target", columns.target.get(place), out);
+    text(field, b"masthead.route_source", columns.route_source.get(place), out);
+    text(field, b"masthead.authority", columns.authority.get(place), out);
+    text(field, b"masthead.cgroup", columns.cgroup.get(place), out);
+    text(field, b"masthead.fault", columns.fault.get(place), out);
+    integer(field, b"masthead.network_namespace", columns.network_namespace.get(place).and_then(signed), out);
+    integer(field, b"masthead.request_head_bytes", columns.request_head_bytes.get(place).map(i64::from), out);
+    integer(field, b"masthead.response_head_bytes", columns.response_head_bytes.get(place).map(i64::from), out);
+    integer(field, b"masthead.ttfb_ns", columns.ttfb_ns.get(place), out);
+    integer(field, b"masthead.duration_ns", columns.duration_ns.get(place), out);
+    integer(field, b"masthead.head_spread_ns", columns.head_spread_ns.get(place), out);
+    headers(field, b"masthead.request_trailer.", &columns.request_trailers, place, out);
+    headers(field, b"masthead.response_trailer.", &columns.response_trailers, place, out);
+    interim(row, field, out);
+    let quality = &columns.quality;
+    let marks = quality.rows.get(place).into_iter().flatten().filter_map(|mark| quality.words.get(mark));
+    texts(field, &[b"masthead.quality"], marks.collect(), out);
+    if let Some(weight) = columns.sample_weight.get(place).filter(|weight| (weight - 1.0).abs() > f64::EPSILON) {
+        pair(field, &[b"masthead.sample_weight"], 9, out, |out| pb::double(4, weight, out));
+    }
+}
+
+/// Interim responses: an array of key-value lists, `status` and the fields.
+fn interim(row: Row, field: u32, out: &mut Vec<u8>) {
+    let interim = &row.columns.interim;
+    let Some(places) = interim.rows.get(row.place).filter(|places| !places.is_empty()) else { return };
+    message(field, out, |out| {
+        pb::bytes(1, b"masthead.interim", out);
+        message(2, out, |out| {
+            message(5, out, |out| {
+                for place in places {
+                    message(1, out, |out| {
+                        message(6, out, |out| {
+                            integer(1, b"status", interim.statuses.get(place).map(i64::from), out);
+                            headers(1, b"header.", &interim.fields, place, out);
+                        });
+                    });
+                }
+            });
+        });
+    });
+}
+
+/// Each name of a list once, in lower case, with all its values in order.
+fn headers(field: u32, prefix: &[u8], lists: &FieldLists, place: usize, out: &mut Vec<u8>) {
+    let Some(places) = lists.rows.get(place) else { return };
+    for at in places.clone() {
+        let name = lists.names.get(at).unwrap_or_default();
+        let is_same = |other: &usize| lists.names.get(*other).is_some_and(|own| own.eq_ignore_ascii_case(name));
+        if (places.start..at).any(|earlier| is_same(&earlier)) {
+            continue;
+        }
+        let values = (at..places.end).filter(is_same).map(|own| lists.values.get(own).unwrap_or_default()).collect();
+        texts(field, &[prefix, &name.to_ascii_lowercase()], values, out);
+    }
+}
+
+/// `KeyValue` with a text.
+fn text(field: u32, name: &[u8], value: Option<&[u8]>, out: &mut Vec<u8>) {
+    if let Some(value) = value {
+        pair(field, &[name], pb::sized(value.len()), out, |out| pb::bytes(1, value, out));
+    }
+}
+
+/// `KeyValue` with a whole number.
+fn integer(field: u32, name: &[u8], value: Option<i64>, out: &mut Vec<u8>) {
+    if let Some(value) = value.map(i64::cast_unsigned) {
+        pair(field, &[name], 1 + pb::width(value), out, |out| pb::number(3, value, out));
+    }
+}
+
+/// `KeyValue` with an array of texts; none where it is empty.
+fn texts(field: u32, name: &[&[u8]], values: Vec<&[u8]>, out: &mut Vec<u8>) {
+    if values.is_empty() {
+        return;
+    }
+    let array: usize = values.iter().map(|value| pb::sized(pb::sized(value.len()))).sum();
+    pair(field, name, pb::sized(array), out, |out| {
+        pb::length(5, array, out);
+        for value in values {
+            pb::length(1, pb::sized(value.len()), out);
+            pb::bytes(1, value, out);
+        }
+    });
+}
+
+/// `KeyValue` whose `AnyValue` takes so many bytes.
+fn pair(field: u32, name: &[&[u8]], size: usize, out: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
+    let length = name.iter().map(|part| part.len()).sum();
+    pb::length(field, pb::sized(length) + pb::sized(size), out);
+    pb::length(1, length, out);
+    for part in name {
+        out.extend_from_slice(part);
+    }
+    pb::length(2, size, out);
+    value(out);
+}
+
+fn signed(number: u64) -> Option<i64> {
+    i64::try_from(number).ok()
+}
+
+/// An id of so many bytes out of its hexadecimal form.
+fn hex<const BYTES: usize>(text: &[u8]) -> Option<[u8; BYTES]> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() == BYTES * 2)?;
+    let mut id = [0; BYTES];
+    for (index, byte) in id.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(id)
+}
+
+/// FNV-1a of 64 bits, mixed once more so that ids which differ in their last digit share no beginning; never 0, which is
+/// no id.
+fn digest(text: &[u8], purpose: &[u8]) -> u64 {
+    let fold = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut hash = text.iter().chain(purpose).fold(0xcbf2_9ce4_8422_2325, fold);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (hash ^ (hash >> 33)).max(1)
+}

@@ -1,0 +1,95 @@
+"""`masthead sinks`: what is known of the sinks, whether they work, and what their servers need first."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from masthead.commands import flags
+from masthead.commands.sending import prepare, sender
+from masthead.config.sinks import sink_name
+from masthead.delivery import Load, Sent
+from masthead.errors import MastheadError, UsageError
+from masthead.extension import native
+from masthead.rules import compile_rules
+from masthead.sinks import complain
+
+if TYPE_CHECKING:
+    import argparse
+
+    from masthead.config import Config
+    from masthead.config.sinks import Sink
+
+_EPILOG = """
+examples:
+  masthead sinks list
+  masthead sinks test                 sends one made-up call to each: GET /masthead-test
+  masthead sinks init elastic         makes index template and lifecycle policy, or tables
+
+Sinks are [[sink]] tables of masthead.toml (docs/sinks.md). Exit code 1: one does not work.
+"""
+_CALL = b"GET /masthead-test HTTP/1.1\r\nHost: masthead.test\r\nUser-Agent: masthead\r\n\r\n"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the verb takes."""
+    parser.epilog = _EPILOG
+    parser.add_argument("what", choices=("list", "test", "init"), help="list them, send a call, or prepare servers")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="only these; default: all")
+    flags.add_config_flag(parser)
+
+
+def execute(parsed: argparse.Namespace) -> int:
+    """Do it for each sink; 1 where one fails."""
+    config = flags.settings(parsed).config
+    chosen = _chosen(config, parsed.names)
+    if parsed.what == "list":
+        for sink in chosen:
+            sys.stdout.write(f"{sink_name(sink):<20} {sink.kind:<14} {_place(sink)}\n")
+        return 0
+    work = _test if parsed.what == "test" else _init
+    return max((work(config, sink) for sink in chosen), default=0)
+
+
+def _chosen(config: Config, names: list[str]) -> list[Sink]:
+    if not config.sink:
+        raise UsageError(
+            "there are no sinks", None, "add a [[sink]] table to masthead.toml; docs/sinks.md has examples"
+        )
+    known = {sink_name(sink): sink for sink in config.sink}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError("there is no such sink", unknown[0], f"there are: {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+def _test(config: Config, sink: Sink) -> int:
+    rules = compile_rules(config, complain)
+    (batch,) = native().parse(_CALL, response=False, rules=rules, max_head_bytes=config.capture.max_head_bytes)
+    try:
+        made = sender(config, sink)
+        outcome = made.send(Load(batch, "masthead-test"))
+        made.close()
+    except MastheadError as error:
+        return _tell(sink, str(error), 1)
+    if isinstance(outcome, Sent) and not outcome.refused and not outcome.again:
+        return _tell(sink, "took a call: GET /masthead-test", 0)
+    return _tell(sink, outcome.reason, 1)
+
+
+def _init(config: Config, sink: Sink) -> int:
+    try:
+        done = prepare(config, sink)
+    except MastheadError as error:
+        return _tell(sink, str(error), 1)
+    return _tell(sink, done or "needs nothing", 0)
+
+
+def _tell(sink: Sink, words: str, code: int) -> int:
+    complain(f"{sink_name(sink)}: {words}")
+    return code
+
+
+def _place(sink: Sink) -> str:
+    places = (getattr(sink, name, "") for name in ("url", "brokers", "address", "path"))
+    return next((str(place) for place in places if place), "")
