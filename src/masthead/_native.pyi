@@ -50,7 +50,7 @@ class Batch:
             The body, and how many entries of structured metadata Loki's limits (128 a line, 64 KiB) left no room for.
         """
 
-    def bulk(self) -> bytes:
+    def bulk(self, index: str) -> bytes:
         """Give a body for Elasticsearch's `_bulk`: `create` with the exchange's id, and a document of ECS names."""
 
     def otlp_logs(self, resource_json: str, observed_ns: int) -> bytes:

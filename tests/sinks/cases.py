@@ -98,7 +98,8 @@ class ElasticsearchCase(OnVictoriaLogs):
     name = "elasticsearch"
 
     def settings(self) -> dict[str, object]:
-        return {"kind": "elasticsearch", "url": f"{self.server.url}/insert/elasticsearch"}
+        fields = {"VL-Time-Field": "@timestamp", "VL-Msg-Field": "url.original"}
+        return {"kind": "elasticsearch", "url": f"{self.server.url}/insert/elasticsearch", "headers": fields}
 
     def ids(self, most: int) -> Ids:
         return self.found("masthead.exchange_id", most)

@@ -186,12 +186,12 @@ def test_spans_hang_in_the_trace_of_their_caller_or_are_one_of_their_own() -> No
 
 def test_documents_have_ecs_names() -> None:
     batch = whole()
-    lines = batch.bulk().split(b"\n")
+    lines = batch.bulk("calls").split(b"\n")
     assert lines.pop() == b""
     actions, documents = ([json.loads(line) for line in lines[first::2]] for first in (0, 1))
     rows = columns(batch)
     assert len(documents) == len(rows)
-    assert actions == [{"create": {"_id": row["exchange_id"]}} for row in rows]
+    assert actions == [{"create": {"_index": "calls", "_id": row["exchange_id"]}} for row in rows]
     for document, row in zip(documents, rows, strict=True):
         request, response = (document.get("http", {}).get(side, {}) for side in ("request", "response"))
         assert request.get("method") == row["method"]

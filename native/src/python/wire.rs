@@ -23,8 +23,8 @@ impl Batch {
         Ok((PyBytes::new(py, &body), cut))
     }
 
-    fn bulk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.written(py, ecs::bulk)?))
+    fn bulk<'py>(&self, py: Python<'py>, index: &str) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.written(py, |rows| ecs::bulk(rows, index))?))
     }
 
     fn otlp_logs<'py>(&self, py: Python<'py>, resource_json: &str, observed_ns: u64) -> PyResult<Bound<'py, PyBytes>> {

@@ -13,15 +13,16 @@ use crate::ndjson::{quote, Headers};
 
 const VERSION: &[u8] = b"8.17.0";
 
-/// Two lines for each row: `create` with the exchange's id, which makes a row that comes twice a conflict, and the
+/// Two lines for each row: `create` with the index and the exchange's id, which makes a row that comes twice a conflict, and the
 /// document.
-pub(crate) fn bulk(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+pub(crate) fn bulk(batch: &RecordBatch, index: &str) -> Result<Vec<u8>, ArrowError> {
     let columns = Columns::of(batch)?;
     let mut out = Vec::with_capacity(batch.num_rows() * 2_560);
     let mut documents = Documents { clock: Clock::new(), names: names(&columns) };
     for place in 0..batch.num_rows() {
         let mut action = Object::new(&mut out);
         action.raw(b"{\"create\":{");
+        action.text("_index", Some(index.as_bytes()));
         action.text("_id", columns.exchange_id.get(place));
         action.close(b"}}\n");
         documents.write(Row { columns: &columns, place }, &mut out);

@@ -1,4 +1,4 @@
-"""Elasticsearch and OpenSearch: `POST /INDEX/_bulk`, one document of ECS names for each row.
+"""Elasticsearch and OpenSearch: `POST /_bulk`, one document of ECS names for each row.
 
 Source: Elasticsearch's "Bulk API". The id of a document is the row's exchange id, so that a row which comes twice is
 there once (`create` answers 409); a data stream takes only `create`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from masthead.delivery import Again, Outcome, Sent
+from masthead.delivery import Again, Outcome, Refused, Sent
 from masthead.delivery.http import Reply
 
 if TYPE_CHECKING:
@@ -32,15 +32,17 @@ class ElasticsearchSender:
 
     def __init__(self, http: Http, index: str) -> None:
         self._http = http
-        self._path = f"/{index}/_bulk?{_ANSWER}"
+        self._index = index
 
     def send(self, load: Load) -> Outcome:
         """Send a bulk; rows that were refused for now come again alone."""
-        reply = self._http.attempt(self._path, load.batch.bulk(), "application/x-ndjson")
+        reply = self._http.attempt(f"/_bulk?{_ANSWER}", load.batch.bulk(self._index), "application/x-ndjson")
         if not isinstance(reply, Reply):
             return reply
         if not reply.ok:
-            return reply.outcome()
+            outcome = reply.outcome()
+            # What is wrong with single rows stands in the answer to a bulk; a bulk that is refused is a setting's fault.
+            return Again(outcome.reason) if isinstance(outcome, Refused) else outcome
         try:
             answer = json.loads(reply.body)
             items = [next(iter(item.values())) for item in answer.get("items", ())]
