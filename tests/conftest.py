@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-pytest.register_assert_rewrite("tests.e2e", "tests.kernel")
+pytest.register_assert_rewrite("tests.e2e", "tests.kernel", "tests.sinks")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
