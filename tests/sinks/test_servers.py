@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 import pytest
 
 from tests.e2e.waiting import wait_for
+from tests.sinks.clickhouse.server import ClickHouse
 from tests.sinks.collector.server import Collector
 from tests.sinks.kafka.server import Kafka
 from tests.sinks.opensearch.server import OpenSearch
@@ -123,3 +126,38 @@ def test_alertmanager_holds_the_alerts_that_it_was_told(started: Callable[[type[
     assert reply.status == 200
     held = wait_for(server.alerts, "Alertmanager shows the alert")
     assert [alert["labels"]["route"] for alert in held] == ["/orders"]
+
+
+def test_clickhouse_keeps_an_insert_once_for_each_token(started: Callable[[type[ClickHouse]], ClickHouse]) -> None:
+    pa = pytest.importorskip("pyarrow")
+    server = started(ClickHouse)
+    once = "SETTINGS non_replicated_deduplication_window = 100"
+    server.query(f"CREATE TABLE calls (path String, status UInt16 DEFAULT 7) ENGINE = MergeTree ORDER BY path {once}")
+    sink = pa.BufferOutputStream()
+    table = pa.table({"path": ["/orders", "/items"]})
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    data = sink.getvalue().to_pybytes()
+    zstd = pa.compress(data, "zstd", asbytes=True)
+    insert = f"query={quote('INSERT INTO calls (path) FORMAT ArrowStream')}&insert_deduplication_token="
+    for packed, encoding, token in ((data, "identity", "a"), (gzip.compress(data), "gzip", "a"), (zstd, "zstd", "b")):
+        reply = server.post(packed, insert + token, content_encoding=encoding)
+        assert reply.status == 200, reply.body
+    again(server)
+    rows = server.query("SELECT path, status, count() AS rows FROM calls GROUP BY ALL ORDER BY path")
+    assert rows == [{"path": "/items", "status": 7, "rows": 2}, {"path": "/orders", "status": 7, "rows": 2}]
+
+
+def test_clickhouse_says_what_it_refuses(started: Callable[[type[ClickHouse]], ClickHouse]) -> None:
+    server = started(ClickHouse)
+    for body, parameters, status, code in (
+        (b"SELECT * FROM nowhere", "", 404, "60"),
+        (b"SELECT 1", "nonsense=1", 404, "115"),
+        (b"SELECT FROM WHERE", "", 400, "62"),
+        (b"SELECT 1", "database=nowhere", 404, "81"),
+    ):
+        reply = server.post(body, parameters)
+        assert (reply.status, reply.headers["X-ClickHouse-Exception-Code"]) == (status, code), reply.body
+    assert server.post(b"SELECT 1", X_ClickHouse_Key="wrong").status == 403
+    long = server.post(b"SELECT number FROM numbers(1000000) FORMAT CSV")
+    assert len(long.body.splitlines()) == 1_000_000
