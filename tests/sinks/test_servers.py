@@ -86,6 +86,19 @@ def test_the_collector_keeps_what_otlp_gave_it(started: Callable[[type[Collector
     ] * 2
 
 
+def test_the_collector_takes_otlp_over_grpc_too(started: Callable[[type[Collector]], Collector]) -> None:
+    grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
+    server = started(Collector)
+    # An export of one log record with nothing but its time: each level is a tag, a length, and the next level.
+    record = b"\x09" + int(NANOSECONDS).to_bytes(8, "little")
+    for tag in (b"\x12", b"\x12", b"\x0a"):
+        record = tag + bytes([len(record)]) + record
+    with grpc.insecure_channel(server.grpc) as channel:
+        export = channel.unary_unary("/opentelemetry.proto.collector.logs.v1.LogsService/Export")
+        assert export(record, timeout=20) in {b"", b"\x0a\x00"}
+    assert [entry["timeUnixNano"] for entry in server.records()] == [NANOSECONDS]
+
+
 def test_kafka_keeps_what_it_acknowledged(started: Callable[[type[Kafka]], Kafka]) -> None:
     confluent = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed")
     server = started(Kafka)
