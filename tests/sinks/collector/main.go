@@ -41,6 +41,7 @@ func main() {
 		BuildInfo: component.BuildInfo{Command: "collector", Description: "The tests' collector", Version: "1"},
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+			DefaultScheme:     "file",
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
 		}},
 	}

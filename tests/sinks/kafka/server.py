@@ -25,6 +25,9 @@ num.partitions=2
 num.network.threads=1
 num.io.threads=2
 group.initial.rebalance.delay.ms=0
+# A broker that was killed may come back when its old session has ended, which would take nine seconds.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=1000
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
