@@ -68,9 +68,8 @@ class OnVictoriaLogs:
         self.server.start()
 
     def kill(self) -> None:
-        # It acknowledges what it keeps in memory for a second.
-        self.server.flush()
-        self.server.kill()
+        # It acknowledges what it keeps in memory: a kill would take it, so it is asked to end.
+        self.server.stop()
 
     def count(self) -> int:
         return self.server.count()
@@ -246,7 +245,7 @@ class ClickhouseCase:
         self.server.kill()
 
     def settings(self) -> dict[str, object]:
-        return {"kind": "clickhouse", "url": self.server.place}
+        return {"kind": "clickhouse", "url": self.server.place, "password_file": str(self.server.secret)}
 
     def count(self) -> int:
         return self.server.count()

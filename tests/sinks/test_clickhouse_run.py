@@ -28,8 +28,9 @@ pytestmark = [
 
 
 def test_every_call_is_there_once_when_the_database_was_killed(
-    tmp_path: Path, capture_with: Callable[..., Capture]
+    tmp_path: Path, capture_with: Callable[..., Capture], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CLICKHOUSE_PASSWORD", House.password)
     folder = tmp_path / "nginx"
     folder.mkdir()
     house = House(tmp_path / "data").start()

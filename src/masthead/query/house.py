@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from masthead.query.limits import Limits
 
 CHUNK_ROWS = 2_048
+# Behind all other settings: from then on a query can change neither rows nor settings, nor reach files or servers.
+_LOCKED = {"readonly": "1"}
 # ErrorCodes.cpp
 _TOO_LONG, _TOO_MUCH_MEMORY, _READ_ONLY = (159, 160), 241, 164
 _UNPREPARED = (60, 81)
@@ -77,7 +79,7 @@ class HouseReader:
         self._fetched.append(folder)
         path = Path(folder.name) / "answer.arrows"
         form = {"output_format_arrow_string_as_string": "1", "output_format_arrow_compression_method": "zstd"}
-        settings = {**self._settings(), **form}
+        settings = {**self._settings(), **form, **_LOCKED}
         try:
             with (
                 path.open("wb") as file,
@@ -96,6 +98,7 @@ class HouseReader:
             "output_format_json_quote_64bit_integers": "0",
             "output_format_json_quote_denormals": "0",
             "output_format_json_named_tuples_as_objects": "1",
+            **_LOCKED,
         }
         asked = f"{self._sql(sql)}\nFORMAT JSONCompactEachRowWithNamesAndTypes"
         return HouseAnswer(lambda: self._client.stream(asked, settings), self._explained, watch)
@@ -118,8 +121,7 @@ class HouseReader:
 
     def _settings(self) -> dict[str, str]:
         limits = self._limits
-        # Read only for good: a query can change neither rows nor these settings, nor reach files or other servers.
-        settings = {"readonly": "1", "max_memory_usage": str(limits.memory), "max_threads": str(limits.threads)}
+        settings = {"max_memory_usage": str(limits.memory), "max_threads": str(limits.threads)}
         if limits.seconds is not None:
             settings["max_execution_time"] = f"{limits.seconds:g}"
         if self._since_ns:

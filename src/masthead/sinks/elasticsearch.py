@@ -41,7 +41,7 @@ class ElasticsearchSender:
             return reply
         if not reply.ok:
             outcome = reply.outcome()
-            # What is wrong with single rows stands in the answer to a bulk; a bulk that is refused is a setting's fault.
+            # What is wrong with rows stands in the answer to a bulk; a bulk that is refused is a setting's fault.
             return Again(outcome.reason) if isinstance(outcome, Refused) else outcome
         try:
             answer = json.loads(reply.body)

@@ -7,6 +7,7 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ STATUS = {
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 READS = re.compile(rb"\s*(?:SELECT|WITH)\b", re.IGNORECASE)
 FORM = re.compile(rb"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^;]*)?;?\s*\Z", re.IGNORECASE)
+# An insert whose data is binary: chDB takes a statement to its first `;`, and in such data one may stand anywhere.
+BINARY = re.compile(rb"INSERT INTO (\w+) \(([^)]*)\) FORMAT (Arrow|ArrowStream|Parquet|Native)\n", re.IGNORECASE)
 # Formats whose pieces, one after another, are one answer; others have a beginning and an end, and come whole.
 ROWS = frozenset(
     {"TabSeparated", "TSV", "CSV", "JSONEachRow", "NDJSON", "JSONLines", "JSONCompactEachRow", "Native", "RowBinary"}
@@ -104,9 +107,21 @@ class Engine:
         form = named[1].decode() if named else statement.form
         if READS.match(statement.text) and form in ROWS:
             return Result(self._streamed(connection, statement), form)
-        answer = self._do(connection, statement.text, statement.form)
+        inserted = BINARY.match(statement.text)
+        if inserted:
+            answer = self._insert(connection, inserted, statement.text[inserted.end() :])
+        else:
+            answer = self._do(connection, statement.text, statement.form)
         written = {"written_rows": str(answer.rows_written()), "written_bytes": str(answer.bytes_written())}
         return Result(iter([answer.bytes()]), form, json.dumps({"read_rows": str(answer.rows_read()), **written}))
+
+    def _insert(self, connection: Any, inserted: re.Match[bytes], data: bytes) -> Any:
+        table, columns, form = (part.decode() for part in inserted.groups())
+        with NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            source = f"SELECT {columns} FROM file('{file.name}', {form})"
+            return self._do(connection, f"INSERT INTO {table} ({columns}) {source}")
 
     def _do(self, connection: Any, text: str | bytes, form: str = "TabSeparated") -> Any:
         try:
