@@ -31,10 +31,15 @@ doctor: build ## Says what this kernel allows and what is missing, with the reme
 test-environment:
 	@dev/packages test
 	@dev/environment test
+	@dev/servers all
 
 .PHONY: test
 test: test-environment ## Runs every check: lint, the Rust tests, the Python tests, the kernel and the real servers.
 	@dev/checks lint rust python $(ARGS)
+
+.PHONY: test-sinks
+test-sinks: test-environment ## Runs the tests of the sinks only, against real servers (ARGS="-m 'sinks and soak'": a million rows each).
+	@$(ROOT) $(PYTHON_IN_VENV) -m pytest tests/sinks $(ARGS)
 
 .PHONY: lint
 lint: test-environment ## Runs the linters and the layout rules only, and changes nothing.
@@ -74,6 +79,6 @@ docs: test-environment ## Builds the documentation into site/; a broken link is 
 
 .PHONY: clean
 clean: ## Removes everything that the other verbs made, .venv too; installed Debian packages stay.
-	rm -rf .venv native/target fuzz/target dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv native/target fuzz/target .servers dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -f src/masthead/_native*.so
 	find src tests bench dev -name __pycache__ -type d -prune -exec rm -rf {} +

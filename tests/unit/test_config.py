@@ -220,3 +220,26 @@ def test_what_is_redacted_is_documented_to_the_last_name() -> None:
     names = {name.strip("*") for name in (*SECRET_FIELDS, *SECRET_QUERY)}
     page = documented().lower()
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('kind = "loki"', r"masthead.toml:1: sink\[0\].url: Field required"),
+        ('kind = "other"', r"kind|tag"),
+        ('kind = "loki"\nurl = "loki:3100"', "should be an address"),
+        ('kind = "loki"\nurl = "http://a:b@loki"', "holds a user or a password"),
+        ('kind = "webhook"\nurl = "http://a"\nheaders = { Authorization = "x" }', "looks like a secret"),
+        ('kind = "syslog"\naddress = "host"', "should be"),
+        ('kind = "kafka"\nbrokers = "a:1"\ntopic = "a b"', "topic"),
+        ('kind = "file"\npath = "/x"\nrotate_bytes = "lots"', "size"),
+        ('kind = "file"\npath = "/x"\nother = 1', r"masthead.toml:4: sink\[0\].other: unknown key"),
+        ('kind = "file"\npath = "/x"\nrotate_byte = 1', 'did you mean "rotate_bytes"'),
+        ('kind = "file"\npath = "/x"\n[[sink]]\nkind = "file"\npath = "/y"', 'are called "file"'),
+    ],
+)
+def test_a_mistake_in_a_sink_is_told_with_its_place(tmp_path: Path, table: str, message: str) -> None:
+    file = tmp_path / "masthead.toml"
+    file.write_text(f"[[sink]]\n{table}\n")
+    with pytest.raises(ConfigError, match=message):
+        load(path=str(file), environ={})

@@ -38,6 +38,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Answering
     protocol_version = "HTTP/1.1"
 
+    def do_PUT(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         fields = {name.lower(): value for name, value in self.headers.items()}

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from masthead.config.locate import Path, line_of, positions
 from masthead.config.model import Config
+from masthead.config.sinks import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,11 +31,13 @@ def describe(error: ValidationError, origins: Mapping[Path, str], file: str, tex
     lines = positions(text)
     found = []
     for detail in error.errors(include_url=False):
-        path = detail["loc"]
+        path = _in_file(detail["loc"])
         origin = next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), None)
         line = line_of(lines, path)
         place = origin or (f"{file}:{line}" if line else file)
-        found.append(f"{place}: {_dotted(path)}: {_reason(detail['type'], detail['msg'], detail['input'], path)}")
+        found.append(
+            f"{place}: {_dotted(path)}: {_reason(detail['type'], detail['msg'], detail['input'], detail['loc'])}"
+        )
     return "\n".join(found)
 
 
@@ -42,6 +45,11 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """Give `; did you mean "x"?` when something known is close, else nothing."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _in_file(path: Path) -> Path:
+    """Give a place as the file has it: behind a sink's number the validation names its kind as well."""
+    return (*path[:2], *path[3:]) if path[:1] == ("sink",) else path
 
 
 def _dotted(path: Path) -> str:
@@ -74,9 +82,18 @@ def _shown(value: object) -> str:
 def _known_keys(path: Path) -> list[str]:
     model: Any = Config
     for part in path:
+        if model is Config and part == "sink":
+            return _keys_of_sink(str(path[2]))
         if isinstance(part, str):
             model = _model_in(_named(model)[part].annotation)
     return list(_named(model))
+
+
+def _keys_of_sink(kind: str) -> list[str]:
+    models = get_args(get_args(Sink)[0])
+    return next(
+        (list(model.model_fields) for model in models if kind in get_args(model.model_fields["kind"].annotation)), []
+    )
 
 
 def _named(model: Any) -> dict[str, Any]:  # noqa: ANN401 - any model's class
