@@ -25,6 +25,7 @@ VERBS = {
     "query": "ask the store anything in SQL",
     "export": "write calls of the store to a file: NDJSON, Parquet, CSV, HAR",
     "store": "copy finished parts of a store to object storage (ship)",
+    "alerts": "check rules, test receivers, tell what fires, silence it",
     "doctor": "tell what this host allows, what is missing, and the remedy",
 }
 _DESCRIPTION = "Log the header elements of every HTTP call on this host, straight from the kernel."

@@ -5,16 +5,14 @@ from __future__ import annotations
 import ipaddress
 import mmap
 import re
-from typing import Annotated, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from masthead.config.alerts import Alerts
+from masthead.config.section import Age, Many, Pattern, Section
 from masthead.config.templates import distinct_templates, valid_template
-from masthead.config.units import age_seconds, size_bytes
-
-Item = TypeVar("Item")
-# TOML has lists and settings are frozen: the one place where a type other than the exact one is taken.
-Many: TypeAlias = Annotated[tuple[Item, ...], Strict(strict=False)]
+from masthead.config.units import size_bytes
 
 MAX_HEAD_BYTES = 262_144
 # Where questions are asked when the settings name no store.
@@ -45,11 +43,6 @@ def _status(value: str) -> str:
     return value
 
 
-def _age(value: str) -> str:
-    age_seconds(value)
-    return value
-
-
 def _size(value: str) -> str:
     if not 0 < size_bytes(value) < 1:
         return value
@@ -62,21 +55,13 @@ def _room(value: str) -> str:
     return value
 
 
-Age: TypeAlias = Annotated[str, AfterValidator(_age)]
 Size: TypeAlias = Annotated[str, AfterValidator(_size)]
 Room: TypeAlias = Annotated[str, AfterValidator(_room)]
-Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Status: TypeAlias = Annotated[str, AfterValidator(_status)]
 Template: TypeAlias = Annotated[str, AfterValidator(valid_template)]
 Network: TypeAlias = Annotated[str, AfterValidator(_network)]
 HeaderForm: TypeAlias = Literal["object", "pairs"]
-
-
-class Section(BaseModel):
-    """A table of the file: what it does not name is refused, and nothing changes once it is read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Capture(Section):
@@ -213,6 +198,7 @@ class Config(Section):
     retention: Retention = Retention()
     class_: Annotated[Many[RowClass], Field(alias="class")] = ()
     query: Query = Query()
+    alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
     def _classes_are_told_apart(self) -> Self:
