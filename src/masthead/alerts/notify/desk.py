@@ -189,7 +189,13 @@ class Desk:
             if not self._silences.cover(alert.labels, now_ns)
             and (alert.status == FIRING or group.told.get(name) is not None)
         }
-        chosen = [alert for alert in heard.values() if alert.status == FIRING or group.addressee.send_resolved]
+        # An end is told once.
+        ends = group.addressee.send_resolved
+        chosen = [
+            alert
+            for name, alert in heard.items()
+            if alert.status == FIRING or (ends and group.told.get(name) == FIRING)
+        ]
         wanted = self._news(group, heard, now_ns)
         if chosen and wanted:
             group.busy = True
