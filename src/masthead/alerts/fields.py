@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from masthead.alerts.windows import Labels
 
-# Values of one series; more than these are no set.
-VALUES = 200
+# Values of one series, of up to 1 KiB each; more than these are no set.
+VALUES = 100
+# Series; whoever calls makes authorities up.
+SERIES = 200
 # A series that has not come for so long is forgotten, and so is a value.
 _FORGOTTEN_NS = 30 * 86_400_000_000_000
 # Calls that should have carried a value.
@@ -33,7 +35,7 @@ class Fields:
         learn_ns: How long a series is only watched.
 
     Attributes:
-        overflowed: Values that were not looked at because their series had too many.
+        overflowed: Values that were not looked at because they, or their series, were too many.
     """
 
     def __init__(self, learn_ns: int) -> None:
@@ -43,6 +45,9 @@ class Fields:
 
     def add(self, end_ns: int, labels: Labels, calls: Mapping[str, float]) -> None:
         """Add what a slot that ended then had for a series: calls by value, an empty one for those without."""
+        if labels not in self._series and len(self._series) >= SERIES:
+            self.overflowed += len(calls)
+            return
         known = self._series.setdefault(labels, _Known(end_ns))
         known.last_ns = end_ns
         total = sum(calls.values())

@@ -94,7 +94,8 @@ def write(path: Path, data: dict[str, Any]) -> None:
     fresh = path.with_suffix(".new")
     try:
         with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"version": VERSION, **data}, file, separators=(",", ":"))
+            # In one piece, by the library's fast half: `json.dump` would take ten times as long.
+            file.write(json.dumps({"version": VERSION, **data}, separators=(",", ":")))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
