@@ -13,12 +13,15 @@ usual; what lasts a whole day does.
 from __future__ import annotations
 
 import math
+from array import array
 from statistics import median
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 HOUR_NS = 3_600_000_000_000
 # A level speaks when it was seen so often.
 _TWICE = 2
+# More than this need not be counted.
+_OFTEN = 255
 _FORGET = 0.3
 _DAY_HOURS = 24
 _WEEK_HOURS = 168
@@ -37,8 +40,6 @@ _SATURDAY = 5
 _SAMPLED = 1.5
 _MIDDLE = 0.5
 _TINY = 1e-9
-
-Level: TypeAlias = list[float]
 
 
 class Hour(NamedTuple):
@@ -135,27 +136,28 @@ class Baseline:
         "_calls",
         "_distances",
         "_hour",
-        "_kinds",
+        "_levels",
         "_medians",
         "_recent",
         "_scale",
+        "_seen",
         "_shift",
         "_spread",
-        "_week",
     )
 
     def __init__(self, scale: Scale) -> None:
         self._scale = scale
-        self._week: list[Level] = [[0.0, 0] for _ in range(_WEEK_HOURS)]
-        self._kinds: list[Level] = [[0.0, 0] for _ in range(2 * _DAY_HOURS)]
+        # The levels of the week's hours, then of those of working and of weekend days; and how often each was seen.
+        self._levels = array("d", [0.0] * (_WEEK_HOURS + 2 * _DAY_HOURS))
+        self._seen = bytearray(len(self._levels))
         self._shift = 0.0
         self._spread = 0.0
-        self._medians: list[float] = []
+        self._medians = array("d")
         self._recent: list[float] = []
         self._hour: Hour | None = None
         # Of the hour that goes on: weighted values, weights, calls, and how many values.
         self._calls = [0.0, 0.0, 0.0, 0]
-        self._distances: list[float] = []
+        self._distances = array("d")
 
     @property
     def knows(self) -> bool:
@@ -189,24 +191,29 @@ class Baseline:
 
     def state(self) -> dict[str, Any]:
         """Give what it has learned, for JSON."""
-        return {name: getattr(self, f"_{name}") for name in _STATE}
+        held = {name: getattr(self, f"_{name}") for name in (*_PLAIN, *_MANY)}
+        return {name: list(value) if name in _MANY else value for name, value in held.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take what an earlier one has learned."""
-        for name in _STATE:
+        for name in _PLAIN:
             setattr(self, f"_{name}", state[name])
         self._hour = Hour(*state["hour"]) if state["hour"] else None
+        self._seen = bytearray(state["seen"])
+        self._levels, self._medians, self._distances = (
+            array("d", state[name]) for name in ("levels", "medians", "distances")
+        )
 
     def _usual(self, moment: Moment, times: int) -> _Usual | None:
         """Give the expectation, on the flat scale; `None` where an hour was not seen so often."""
         here, into = moment.hour.of_week, moment.into
         there = (here + (1 if into >= _MIDDLE else -1)) % _WEEK_HOURS
-        one, other = self._week[here], self._week[there]
-        if one[1] < _TWICE or other[1] < _TWICE:
-            one, other = self._kinds[_KIND[here]], self._kinds[_KIND[there]]
-            if one[1] < times or other[1] < times:
+        seen = self._seen
+        if seen[here] < _TWICE or seen[there] < _TWICE:
+            here, there = _KIND[here], _KIND[there]
+            if seen[here] < times or seen[there] < times:
                 return None
-        here_flat, there_flat = one[0], other[0]
+        here_flat, there_flat = self._levels[here], self._levels[there]
         if self._shift:
             here_flat, there_flat = (self._scale.moved(flat, self._shift) for flat in (here_flat, there_flat))
         middle = here_flat + (there_flat - here_flat) * abs(into - _MIDDLE)
@@ -223,10 +230,10 @@ class Baseline:
         if usual is not None and self._distances:
             flat = self._weigh(flat, usual.middle, self._scale.floor(usual.middle, calls / count))
         flat = self._scale.moved(flat, -self._shift)
-        for level in (self._week[hour.of_week], self._kinds[_KIND[hour.of_week]]):
-            level[1] += 1
-            level[0] += max(1 / level[1], _FORGET) * (flat - level[0])
-        self._calls, self._distances = [0.0, 0.0, 0.0, 0], []
+        for place in (hour.of_week, _KIND[hour.of_week]):
+            self._seen[place] = min(self._seen[place] + 1, _OFTEN)
+            self._levels[place] += max(1 / self._seen[place], _FORGET) * (flat - self._levels[place])
+        self._calls, self._distances = [0.0, 0.0, 0.0, 0], array("d")
 
     def _weigh(self, flat: float, usual: float, floor: float) -> float:
         """Learn how far an hour was off; gives as much of its level as is to be learned."""
@@ -234,7 +241,8 @@ class Baseline:
         distance = median(self._distances)
         if self.knows:
             distance = min(distance, _GROWTH * spread / _NORMAL)
-        self._medians = [*self._medians[-_WEEK_HOURS + 1 :], distance]
+        self._medians = self._medians[-_WEEK_HOURS + 1 :]
+        self._medians.append(distance)
         # The third quartile: what is usual in a bad hour, so that a day that is a bit off is no alarm.
         self._spread = _NORMAL * sorted(self._medians)[len(self._medians) * 3 // 4]
         off = flat - usual
@@ -252,8 +260,10 @@ class Baseline:
 
 
 # What of a baseline is kept over a restart.
-_STATE = ("week", "kinds", "shift", "spread", "medians", "recent", "hour", "calls", "distances")
-
-
-# The hour of a working day (0 to 23) or of a weekend day (24 to 47) for each hour of the week.
-_KIND = [hour % _DAY_HOURS + (_DAY_HOURS if hour // _DAY_HOURS >= _SATURDAY else 0) for hour in range(_WEEK_HOURS)]
+_PLAIN = ("shift", "spread", "recent", "hour", "calls")
+_MANY = ("levels", "seen", "medians", "distances")
+# Where the level of the hour of a working day, or behind those of a weekend day, stands for each hour of the week.
+_KIND = [
+    _WEEK_HOURS + hour % _DAY_HOURS + (_DAY_HOURS if hour // _DAY_HOURS >= _SATURDAY else 0)
+    for hour in range(_WEEK_HOURS)
+]
