@@ -129,7 +129,7 @@ def test_what_fires_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
     assert main(["alerts", "list"]) == 0
     assert capsys.readouterr().out == (
-        'firing   2026-08-01T00:00:00Z  g  Errors{route="/a"}  0.5  (silenced)\nasked last at 2026-08-01T00:01:00Z\n'
+        'firing   2026-08-01T00:00:00Z  g  Errors{route="/a"}  0.5  (silenced)\nas of 2026-08-01T00:01:00Z\n'
     )
 
 

@@ -10,14 +10,12 @@ import ssl
 import subprocess
 import sys
 import threading
-import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from masthead.alerts.notify.alertmanager import Alertmanager
 from masthead.alerts.notify.notice import Notice, Told
 from masthead.alerts.notify.post import Couriers, RefusedError
 from masthead.alerts.notify.program import Program
@@ -52,6 +50,12 @@ class Web:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
+    with web_server() as kept:
+        yield kept
+
+
+@contextlib.contextmanager
+def web_server(context: ssl.SSLContext | None = None) -> Iterator[Web]:
     kept = Web()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,7 +71,9 @@ def web() -> Iterator[Web]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        kept.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        kept.url = f"http{'s' if context else ''}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield kept
@@ -128,6 +134,31 @@ def test_a_url_may_be_a_secret_and_is_not_told() -> None:
         with pytest.raises(OutputError) as raised:
             Webhook(http(url)).deliver(notice())
     assert "very-secret" not in str(raised.value)
+
+
+def test_a_certificate_is_checked(tmp_path: Path) -> None:
+    pem, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    with web_server(context) as web:
+        Webhook(http(web.url, ca_file=pem)).deliver(notice())
+        with pytest.raises(OutputError, match="CERTIFICATE_VERIFY_FAILED"):
+            Webhook(http(web.url)).deliver(notice())
+    assert len(web.got) == 1
+
+
+def test_one_that_hangs_keeps_nobody_waiting(web: Web) -> None:
+    with socket.socket() as hanging:
+        hanging.bind(("127.0.0.1", 0))
+        hanging.listen(8)
+        slow = Webhook(http(f"http://127.0.0.1:{hanging.getsockname()[1]}", timeout="60s"))
+        couriers = Couriers({"slow": slow, "ops": Webhook(http(web.url))}, lambda _: None)
+        outcomes: list[str] = []
+        couriers.send(replace(notice(), receiver="slow"), lambda outcome: outcomes.append(f"slow {outcome}"))
+        for _ in range(3):
+            couriers.send(notice(), outcomes.append)
+        wait_for(lambda: outcomes == ["sent"] * 3, "the others are told")
+        couriers.close()
 
 
 def test_couriers_try_again_and_give_up_on_refusals(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,58 +288,3 @@ def test_mail_is_encrypted_and_signed_in_to(tmp_path: Path, monkeypatch: pytest.
 def test_a_mail_server_that_is_not_there() -> None:
     with pytest.raises(OutputError, match="ConnectionRefused"):
         smtp(1, tls="none").deliver(notice())
-
-
-@pytest.fixture
-def alertmanager(tmp_path: Path) -> Iterator[str]:
-    """Debian's Alertmanager; gives its URL."""
-    program = shutil.which("prometheus-alertmanager")
-    if not program:
-        pytest.skip("prometheus-alertmanager is not installed (apt-get install prometheus-alertmanager)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    (tmp_path / "am.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
-    command = [program, f"--config.file={tmp_path}/am.yml", f"--storage.path={tmp_path}/data"]
-    command += [f"--web.listen-address={address}", "--cluster.listen-address="]
-    with (tmp_path / "am.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
-        try:
-            wait_for(lambda: ready(f"http://{address}/-/ready"), "Alertmanager is ready")
-            yield f"http://{address}"
-        finally:
-            server.terminate()
-
-
-def ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def known(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/api/v2/alerts?active=true", timeout=5) as answer:
-        return {alert["labels"]["route"]: alert for alert in json.load(answer)}
-
-
-def test_alertmanager_learns_of_alerts_and_of_their_end(alertmanager: str) -> None:
-    import time  # noqa: PLC0415 - Alertmanager has a clock of its own
-
-    now = time.time_ns()
-    one = Told({"alertname": "Slow", "route": "/a"}, {"summary": "slow"}, 1.5, now - 60 * SECOND)
-    other = Told({"alertname": "Slow", "route": "/b"}, {}, 1.5, now - 60 * SECOND)
-    receiver = Alertmanager(http(alertmanager))
-    receiver.deliver(notice(one, other, at_ns=now))
-    wait_for(lambda: len(known(alertmanager)) == 2, "both alerts are known")
-    found = known(alertmanager)
-    assert found["/a"]["annotations"] == {"summary": "slow"}
-    assert found["/a"]["generatorURL"] == "http://here.example/alerts"
-    over = Told(other.labels, {}, 1.5, other.begin_ns, now - 30 * SECOND)
-    receiver.deliver(notice(one, over, at_ns=now))
-    wait_for(lambda: set(known(alertmanager)) == {"/a"}, "the end of one is known")
-
-
-def test_alertmanager_refuses_what_is_no_alert(alertmanager: str) -> None:
-    with pytest.raises(RefusedError, match="400"):
-        Alertmanager(http(alertmanager)).deliver(notice(Told({"no label": "x"}, {}, 1, NOW)))

@@ -229,6 +229,33 @@ def test_a_pending_alert_goes_on_waiting_after_a_kill(tmp_path: Path) -> None:
     assert [change.after for change in hall.found if change.alert == "Errors"] == ["firing"]
 
 
+def test_other_rules_take_over_what_is_known(tmp_path: Path) -> None:
+    calls = [call(second, route="/a", status=500, duration_ns=0) for second in range(600)]
+    hall = Hall(tmp_path)
+    hall.feed(calls, BEGIN_NS + 300 * SECOND)
+    hall.found.clear()
+    more = RULES + '[[group.rule]]\nalert = "More"\nexpr = "calls[1m] > 30"\n'
+    hall.sink.set_rules(watched(evaluated(more), hall.found))
+    hall.feed(calls, BEGIN_NS + 600 * SECOND)
+    assert [(change.alert, change.after) for change in hall.found] == [("More", "pending"), ("More", "firing")]
+
+
+def test_a_batch_that_cannot_be_counted_is_told_of_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def observe(self, _batch: object) -> None:
+            message = "the batch lacks a column"
+            raise RuntimeError(message)
+
+    hall = Hall(tmp_path)
+    monkeypatch.setattr(hall.sink, "_tally", Broken())
+    for batch in batches([call(0), call(1)]):
+        assert hall.sink.write(batch) == 0
+    assert hall.sink.failed == 2
+    assert len(hall.told) == 1
+
+
 def test_a_machine_that_slept_is_caught_up_with_or_not_watched(tmp_path: Path) -> None:
     hall = Hall(tmp_path)
     hall.feed([call(second, route="/a", status=200, duration_ns=0) for second in range(120)], BEGIN_NS + 120 * SECOND)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from masthead.alerts.evaluation import Evaluation
 from masthead.alerts.memory import Memory
@@ -14,6 +13,7 @@ from masthead.alerts.notify.receivers import addressees, receivers
 from masthead.alerts.notify.silences import Silences, of_settings
 from masthead.alerts.rules import read_rules
 from masthead.alerts.sink import AlertsSink
+from masthead.config.alerts import time_zone
 from masthead.config.units import age_seconds
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def open_alerts(settings: Alerts, tell: Callable[[str], None]) -> AlertsSink | N
 
 def new_evaluation(settings: Alerts, rules: Sequence[Ready]) -> Evaluation:
     """Give rules in force, as the settings have them asked."""
-    return Evaluation(rules, _ns(settings.interval), ZoneInfo(settings.timezone))
+    return Evaluation(rules, _ns(settings.interval), time_zone(settings.timezone))
 
 
 def open_desk(settings: Alerts, tell: Callable[[str], None]) -> Desk:

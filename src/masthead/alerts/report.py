@@ -47,7 +47,7 @@ def standing(states: Mapping[str, Any], silences: Silences, now_ns: int) -> str:
             lines.append(
                 f"{alert['state']:<8} {_time(since)}  {group}  {_labels(alert['labels'])}  {alert['value']:.6g}{quiet}"
             )
-    asked = f"asked last at {_time(states['done'])}\n" if states["done"] else "not asked yet\n"
+    asked = f"as of {_time(states['done'])}\n" if states["done"] else "not asked yet\n"
     return "".join(f"{line}\n" for line in sorted(lines)) + asked
 
 

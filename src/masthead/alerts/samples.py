@@ -22,7 +22,7 @@ class Sample(NamedTuple):
     value: float
 
 
-def samples(evaluation: Evaluation, desk: Desk, *, late: int, overflowed: int) -> list[Sample]:
+def samples(evaluation: Evaluation, desk: Desk, *, late: int, overflowed: int, failed: int) -> list[Sample]:
     """Give `ALERTS`, as Prometheus names it, and the account of the alerts."""
     found = [
         Sample("ALERTS", "Alerts that are pending or firing.", {**alert.labels, "alertstate": alert.state}, 1)
@@ -33,6 +33,8 @@ def samples(evaluation: Evaluation, desk: Desk, *, late: int, overflowed: int) -
     found.append(Sample("masthead_alerts_late_rows_total", said, {}, late))
     said = "Rows that had no room in a table of the alerts and count as _other."
     found.append(Sample("masthead_alerts_overflowed_rows_total", said, {}, overflowed))
+    said = "Rows that could not be counted for the alerts."
+    found.append(Sample("masthead_alerts_failed_rows_total", said, {}, failed))
     said = "What had no room in the memory of the alerts."
     for what, count in evaluation.overflows().items():
         found.append(Sample("masthead_alerts_overflowed_total", said, {"what": what}, count))

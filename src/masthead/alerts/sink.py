@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What was learned is written so often; states of alerts whenever they change.
 KEEP_EVERY_NS = 300 * 1_000_000_000
+# A defect that comes again and again is told so often.
+_TELL_EVERY_NS = 60 * 1_000_000_000
 # After a stop of the machine so many slots are caught up with; more were not watched.
 _MOST_SLOTS = 240
 
@@ -43,6 +45,7 @@ class AlertsSink:
         gone: Never.
         late: Rows that came after their slot was asked about; they are counted nowhere else.
         overflowed: Rows that had no room in their table and count as `_other`.
+        failed: Rows that could not be counted.
     """
 
     gone = False
@@ -57,7 +60,7 @@ class AlertsSink:
         tell: Callable[[str], None],
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.late = self.overflowed = 0
+        self.late = self.overflowed = self.failed = 0
         self._evaluation = evaluation
         self._memory = memory
         self._desk = desk
@@ -70,10 +73,10 @@ class AlertsSink:
         memory.restore(evaluation, desk)
         # What fired before goes on, and who was told of it is not told again.
         desk.take(evaluation, clock_ns())
-        slot_ns = evaluation.slot_ns
-        # The slot that goes on was not watched from its beginning.
-        self._next_ns = (clock_ns() // slot_ns + 2) * slot_ns
+        self._next_ns = self._first_ns()
         self._kept_ns = clock_ns()
+        self._told_ns = 0
+        self._fresh: Evaluation | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="masthead-alerts", daemon=True)
 
@@ -83,9 +86,18 @@ class AlertsSink:
 
     def write(self, batch: Batch) -> int:
         """Have a batch counted; a row that no rule saw is no row that the log lost."""
-        # The sources give the extension's batches; the seam names only what the pipeline uses of them.
-        self._tally.observe(cast("Rows", batch))
+        try:
+            # The sources give the extension's batches; the seam names only what the pipeline uses of them.
+            self._tally.observe(cast("Rows", batch))
+        except RuntimeError as error:
+            self.failed += batch.num_rows
+            self._complain(error)
         return 0
+
+    def set_rules(self, evaluation: Evaluation) -> None:
+        """Put other rules in force, soon: they take over what the old ones know, as far as they ask for the same."""
+        with self._lock:
+            self._fresh = evaluation
 
     def note(self, event: Mapping[str, object]) -> None:
         """Take what masthead lost, for `ledger_lost`."""
@@ -109,6 +121,8 @@ class AlertsSink:
 
     def tick(self) -> None:
         """Ask the rules about the slots that are over, and tell whom it concerns."""
+        if self._fresh:
+            self._change_rules()
         now_ns, slot_ns = self._clock_ns(), self._evaluation.slot_ns
         changed = False
         if now_ns - self._next_ns > _MOST_SLOTS * slot_ns:
@@ -128,7 +142,8 @@ class AlertsSink:
         from masthead.alerts.samples import samples  # noqa: PLC0415 - needed only where metrics are
 
         with self._lock:
-            return samples(self._evaluation, self._desk, late=self.late, overflowed=self.overflowed)
+            counts = {"late": self.late, "overflowed": self.overflowed, "failed": self.failed}
+            return samples(self._evaluation, self._desk, **counts)
 
     def _ask(self, over_ns: int) -> bool:
         found = taken(self._tally.take(over_ns))
@@ -142,6 +157,21 @@ class AlertsSink:
             self._desk.take(self._evaluation, over_ns)
         return bool(changes)
 
+    def _first_ns(self) -> int:
+        """Give the end of the first slot that is watched whole: the one that goes on was not from its beginning."""
+        slot_ns = self._evaluation.slot_ns
+        return (self._clock_ns() // slot_ns + 2) * slot_ns
+
+    def _change_rules(self) -> None:
+        with self._lock:
+            old, fresh, self._fresh = self._evaluation, self._fresh, None
+            if fresh:
+                fresh.restore(old.state())
+                fresh.relearn(old.learned())
+                self._evaluation, self._tally = fresh, native().Tally(fresh.specification())
+                self._lost.clear()
+                self._next_ns = self._first_ns()
+
     def _skip(self, end_ns: int) -> None:
         with self._lock:
             self._next_ns = end_ns + self._evaluation.slot_ns
@@ -152,7 +182,12 @@ class AlertsSink:
             try:
                 self.tick()
             except Exception as error:  # noqa: BLE001 - a defect here must neither end the log nor go unnoticed
-                self._tell(f"alerts: a defect: {type(error).__name__}: {error}; going on")
+                self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if self._clock_ns() - self._told_ns >= _TELL_EVERY_NS:
+            self._told_ns = self._clock_ns()
+            self._tell(f"alerts: a defect: {type(error).__name__}: {error}; going on")
 
     def _pause(self) -> float:
         """Give the seconds until there is something to do; a second at most, since clocks are set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Literal, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -55,9 +55,18 @@ def _time(value: str) -> str:
     return value
 
 
+def time_zone(name: str) -> tzinfo:
+    """Give a time zone; UTC also where the system has no list of zones.
+
+    Raises:
+        ZoneInfoNotFoundError: There is none of this name.
+    """
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
 def _zone(value: str) -> str:
     try:
-        ZoneInfo(value)
+        time_zone(value)
     except (ValueError, OSError, KeyError):
         message = 'should be a time zone, such as "UTC" or "Europe/Berlin"'
         raise ValueError(message) from None

@@ -91,7 +91,7 @@ def restart_needed(old: Config, new: Config) -> list[str]:
     keys = [f"capture.{key}" for key in type(old.capture).model_fields]
     keys.append("output.tail_socket")
     keys += [f"store.{key}" for key in type(old.store).model_fields]
-    keys += [f"alerts.{key}" for key in type(old.alerts).model_fields]
+    keys += [f"alerts.{key}" for key in type(old.alerts).model_fields if key != "rules"]
     return [key for key in keys if _value(old, key) != _value(new, key)]
 
 
