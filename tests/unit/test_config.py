@@ -3,6 +3,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,9 +198,11 @@ def documented() -> str:
 
 
 def test_the_example_in_the_documentation_is_valid_and_complete() -> None:
-    found = re.search(r"```toml\n(.*?)```", documented(), re.DOTALL)
-    assert found
-    example = tomllib.loads(found[1])
+    example: dict[str, Any] = {}
+    for page in ("configuration.md", "alerts.md"):
+        found = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+        assert found
+        example |= tomllib.loads(found[1])
     Config.model_validate(example)
     for key, field in Config.model_fields.items():
         name = field.alias or key

@@ -26,6 +26,7 @@ VERBS = {
     "export": "write calls of the store to a file: NDJSON, Parquet, CSV, HAR",
     "store": "copy finished parts to object storage (ship), make the tables of a database (init)",
     "sinks": "list, test and prepare the servers that rows are sent to",
+    "alerts": "check rules, test receivers, tell what fires, silence it",
     "doctor": "tell what this host allows, what is missing, and the remedy",
 }
 _DESCRIPTION = "Log the header elements of every HTTP call on this host, straight from the kernel."

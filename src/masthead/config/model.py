@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from masthead.config.section import Age, HeaderForm, Many, Room, Section, Size
+from masthead.config.alerts import Alerts
+from masthead.config.section import Age, HeaderForm, Many, Pattern, Room, Section, Size
 from masthead.config.sinks import Sink, sink_name
 from masthead.config.templates import distinct_templates, valid_template
 
@@ -42,7 +43,6 @@ def _status(value: str) -> str:
     return value
 
 
-Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65_535)]
 Status: TypeAlias = Annotated[str, AfterValidator(_status)]
 Template: TypeAlias = Annotated[str, AfterValidator(valid_template)]
@@ -195,6 +195,7 @@ class Config(Section):
     retention: Retention = Retention()
     class_: Annotated[Many[RowClass], Field(alias="class")] = ()
     query: Query = Query()
+    alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
     def _classes_are_told_apart(self) -> Self:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 __all__ = ["Path", "describe", "suggestion"]
 
 
-def describe(error: ValidationError, origins: Mapping[Path, str], file: str, text: str) -> str:
+def describe(
+    error: ValidationError, origins: Mapping[Path, str], file: str, text: str, model: type[BaseModel] = Config
+) -> str:
     """Give one line for each thing that is wrong.
 
     Args:
@@ -27,6 +30,7 @@ def describe(error: ValidationError, origins: Mapping[Path, str], file: str, tex
         origins: Which variable or flag a key's value comes from; the others come from the file.
         file: The file's name.
         text: The file's text.
+        model: What the file should be.
     """
     lines = positions(text)
     found = []
@@ -35,9 +39,7 @@ def describe(error: ValidationError, origins: Mapping[Path, str], file: str, tex
         origin = next((origins[path[:length]] for length in range(len(path), 0, -1) if path[:length] in origins), None)
         line = line_of(lines, path)
         place = origin or (f"{file}:{line}" if line else file)
-        found.append(
-            f"{place}: {_dotted(path)}: {_reason(detail['type'], detail['msg'], detail['input'], detail['loc'])}"
-        )
+        found.append(f"{place}: {_dotted(path)}: {_reason(detail, detail['loc'], model)}")
     return "\n".join(found)
 
 
@@ -59,9 +61,10 @@ def _dotted(path: Path) -> str:
     return text.lstrip(".")
 
 
-def _reason(kind: str, message: str, value: object, path: Path) -> str:
+def _reason(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
+    kind, message, value = detail["type"], detail["msg"], detail["input"]
     if kind == "extra_forbidden":
-        return f"unknown key{suggestion(str(path[-1]), _known_keys(path[:-1]))}"
+        return f"unknown key{suggestion(str(path[-1]), _known_keys(path[:-1], model))}"
     if kind == "repeated":
         # The whole list would say less than the two of it that the message names.
         return message
@@ -79,8 +82,8 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-def _known_keys(path: Path) -> list[str]:
-    model: Any = Config
+def _known_keys(path: Path, root: type[BaseModel]) -> list[str]:
+    model: Any = root
     for part in path:
         if model is Config and part == "sink":
             return _keys_of_sink(str(path[2]))

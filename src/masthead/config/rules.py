@@ -92,6 +92,7 @@ def restart_needed(old: Config, new: Config) -> list[str]:
     keys.append("output.tail_socket")
     keys += [f"store.{key}" for key in type(old.store).model_fields]
     keys += [f"delivery.{key}" for key in type(old.delivery).model_fields]
+    keys += [f"alerts.{key}" for key in type(old.alerts).model_fields if key != "rules"]
     changed = [key for key in keys if _value(old, key) != _value(new, key)]
     return [*changed, "sink"] if old.sink != new.sink else changed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from masthead.config.units import age_seconds, size_bytes
 
@@ -34,6 +34,7 @@ Age: TypeAlias = Annotated[str, AfterValidator(_age)]
 Size: TypeAlias = Annotated[str, AfterValidator(_size)]
 Room: TypeAlias = Annotated[str, AfterValidator(_room)]
 HeaderForm: TypeAlias = Literal["object", "pairs"]
+Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
