@@ -8,20 +8,20 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from masthead.alerts.opening import open_alerts
 from masthead.commands import flags
-from masthead.commands.keeping import Keeping, open_keeping
+from masthead.commands.keeping import open_keeping
+from masthead.commands.reload import Reload
 from masthead.commands.sending import accounts, close_all, open_sinks
 from masthead.commands.service import Service
 from masthead.commands.signals import Signals
-from masthead.config import restart_needed
 from masthead.errors import ConfigError, NotPermittedError
 from masthead.host import Host
 from masthead.pipeline import Pipeline
 from masthead.rules import compile_rules
-from masthead.sinks import Sink, complain, open_sink
+from masthead.sinks import complain, open_sink
 from masthead.sinks.followers import Followers
 from masthead.sources import CaptureSource
-from masthead.store.kinds import Kinds
 
 if TYPE_CHECKING:
     import argparse
@@ -63,16 +63,19 @@ def execute(parsed: argparse.Namespace) -> int:
     require_permission(Host())
     signals = Signals()
     rules = compile_rules(config, complain)
-    outputs = [open_sink(config.output)]
+    output = open_sink(config.output)
     keeping = open_keeping(config)
     deliveries = open_sinks(config)
+    alerts = open_alerts(config.alerts, complain)
     source = CaptureSource(config, rules)
     signals.install()
     followers = _followers(config)
-    kept = [keeping.sink] if keeping else []
-    pipeline = Pipeline(source, [*outputs, *kept, *deliveries, *([followers] if followers else [])])
-    reload = _Reload(parsed, config, source, pipeline, keeping)
+    optional = (keeping.sink if keeping else None, *deliveries, alerts, followers)
+    pipeline = Pipeline(source, [output, *(sink for sink in optional if sink is not None)])
+    reload = Reload(parsed, config, source, pipeline, keeping, alerts)
     service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
+    if alerts:
+        alerts.start()
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     _notify("READY=1")
     try:
@@ -108,37 +111,6 @@ def described(config: Config) -> str:
     place = ", ".join(capture.cgroups) or "the whole host"
     role = "" if capture.role == "both" else f", {capture.role} side only"
     return f"{ports} of {place}{role}"
-
-
-class _Reload:
-    """Puts the settings of the file in force that can change while running."""
-
-    def __init__(
-        self,
-        parsed: argparse.Namespace,
-        started: Config,
-        source: CaptureSource,
-        pipeline: Pipeline,
-        keeping: Keeping | None,
-    ) -> None:
-        self._keeping = keeping
-        self._parsed = parsed
-        self._started = started
-        self._source = source
-        self._pipeline = pipeline
-
-    def __call__(self) -> str:
-        config = flags.settings(self._parsed).config
-        rules = compile_rules(config, complain)
-        output: Sink = open_sink(config.output)
-        if self._keeping:
-            self._keeping.set_kinds(Kinds.of(config))
-        # Nothing can fail from here on: until now the old settings were in force, now the new ones are.
-        self._source.set_rules(rules)
-        old, self._pipeline.sinks[0] = self._pipeline.sinks[0], output
-        old.close()
-        waiting = restart_needed(self._started, config)
-        return "settings read again" + (f"; only a restart changes {', '.join(waiting)}" if waiting else "")
 
 
 def _followers(config: Config) -> Followers | None:
