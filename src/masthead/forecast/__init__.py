@@ -2,7 +2,7 @@
 
 `outlook` puts it together: a question (`query.questions.history`), regular series (`series`), a model (`shape`,
 `scale`, `changes`, `model`), the time until a limit breaks (`limits`), rows for whoever asks (`rows`), samples for a
-metrics page (`gauges`). All that counts is pure: arrays in, arrays out. numpy is an optional dependency, so whoever
+metrics page (`gauges`). All that counts is pure: arrays in, arrays out. numpy and threadpoolctl are optional: whoever
 comes from outside calls `require` before importing any of these.
 """
 
@@ -18,7 +18,8 @@ def require() -> None:
         NotSupportedError: It is not installed.
     """
     try:
-        import numpy  # noqa: F401, ICN001, PLC0415 - an optional dependency, and only looked for
+        import numpy  # noqa: F401, ICN001, PLC0415 - optional dependencies, and only looked for
+        import threadpoolctl  # type: ignore[import-untyped]  # noqa: F401, PLC0415
     except ImportError as error:
         remedy = "pip install 'masthead[forecast]'"
-        raise NotSupportedError("forecasts need the library numpy", remedy=remedy) from error
+        raise NotSupportedError(f"forecasts need the library {error.name}", remedy=remedy) from error

@@ -14,6 +14,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from masthead.forecast.changes import cuts
 from masthead.forecast.scale import SCALES, Scale
@@ -34,6 +35,9 @@ _CHOICES = tuple(
     Choice(pooling, half_life, trend)
     for pooling, half_life, trend in itertools.product((2.0, 1e4), (1.0, 4.0), (False, True))
 )
+# Whose rests show a change of level: all of the past counts. A trend leans towards a step, so it is only taken out
+# where it says it better.
+_STEADY, _TRENDING = (Choice(2.0, 50.0, trend) for trend in (False, True))
 _PLAIN = tuple(Choice(2.0, half_life, trend=False) for half_life in (0.5, 4.0))
 # Hours ahead at which another interval begins.
 _EDGES = (0, 1, 3, 12, 48, 168, 10**9)
@@ -89,7 +93,6 @@ class _Problem:
     columns: Floats
     calendar: Calendar
     scale: Scale
-    steady: Choice
 
     def ahead(self, choices: Sequence[Choice], origin: int, ahead: int, steps: Sequence[int]) -> Floats:
         """Forecast from an origin, knowing nothing of what comes after it."""
@@ -117,8 +120,21 @@ class _Problem:
 
     def steps(self, origin: int) -> list[int]:
         """Where the level of what was before had changed."""
-        past = self.values[:origin]
-        rest = extrapolate(past, self.columns, self.calendar, self.steady)[1]
+        return self._cuts(self._rest(origin, _STEADY))
+
+    def changes(self) -> list[int]:
+        """Where the level changed, unless a slope says it better: then where it left the slope."""
+        count = len(self.values)
+        steps = self.steps(count)
+        sloping = self._rest(count, _TRENDING)
+        if steps and np.nanvar(sloping) < np.nanvar(self._rest(count, _STEADY, steps)):
+            return self._cuts(sloping)
+        return steps
+
+    def _rest(self, origin: int, choice: Choice, steps: Sequence[int] = ()) -> Floats:
+        return extrapolate(self.values[:origin], self.columns, self.calendar, choice, steps=steps)[1]
+
+    def _cuts(self, rest: Floats) -> list[int]:
         hour = self.calendar.hour
         return [place * hour for place in cuts(by_hour(rest, hour))]
 
@@ -142,7 +158,14 @@ def predict(  # noqa: PLR0913 - each by its name
         most: What no value exceeds, such as 1 for a share.
         together: How the steps of a day make one value.
     """
-    values = np.asarray(values, dtype=np.float64)
+    # Matrices of 200 by 200: more threads than one only wait for each other, and for whoever works beside.
+    with threadpool_limits(1):
+        return _predicted(np.asarray(values, dtype=np.float64), first, ahead, hour, most, together)
+
+
+def _predicted(  # noqa: PLR0913, PLR0917 - the arguments of `predict`
+    values: Floats, first: int, ahead: int, hour: int, most: float | None, together: Callable[[Floats], Any]
+) -> Forecast:
     known = np.flatnonzero(~np.isnan(values))
     # What was before the first call is no history.
     skipped = int(known[0]) if len(known) else 0
@@ -164,7 +187,7 @@ def predict(  # noqa: PLR0913 - each by its name
         {level: problem.scale.back(expected - width, most) for level, width in widths.items()},
         {level: problem.scale.back(expected + width, most) for level, width in widths.items()},
         method,
-        [skipped + step for step in steps],
+        [skipped + step for step in problem.changes()],
         _day_width(problem, errors, earliest, together),
         problem.scale,
         most,
@@ -203,7 +226,7 @@ def _best(
     ranked: list[tuple[float, int, _Problem, list[Choice]]] = []
     for make in SCALES:
         scale = make(values)
-        problem = _Problem(values, scale.there(values), columns, calendar, scale, choices[-1])
+        problem = _Problem(values, scale.there(values), columns, calendar, scale)
         steps = {origin: problem.steps(origin) for origin in origins}
         scores = sorted((problem.error(choice, steps, ahead), place) for place, choice in enumerate(choices))
         ranked.append((scores[0][0], len(ranked), problem, [choices[place] for _, place in scores[:_AVERAGED]]))
@@ -231,10 +254,11 @@ def _day_width(problem: _Problem, errors: Floats, earliest: int, together: Calla
     """Give the 80 % quantile of the errors of whole days, as far as there are enough; NaN where not."""
     day, scale, found = problem.calendar.day, problem.scale, []
     for origin, error in zip(_origins(earliest, len(problem.values), 1, _TESTED), errors, strict=False):
-        known = ~np.isnan(error[:day])
-        if errors.shape[1] >= day and known.mean() > _MOSTLY:
-            came = problem.values[origin : origin + day][known]
-            both = [together(scale.back(values, None)) for values in (came, came - error[:day][known])]
+        came = problem.values[origin : origin + day]
+        wrong = error[: len(came)]
+        known = ~np.isnan(wrong)
+        if len(wrong) == day and known.mean() > _MOSTLY:
+            both = [together(scale.back(values[known], None)) for values in (came, came - wrong)]
             found.append(float(np.ptp(scale.there(np.array(both)))))
     return float(np.quantile(found, _conformal(LEVELS[0], len(found)))) if len(found) >= _FEWEST_DAYS else np.nan
 

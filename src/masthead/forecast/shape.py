@@ -1,9 +1,9 @@
 """The shape of a day and of a week, with level and trend: one ridge regression on a calendar.
 
-Columns of the regression: level, one step for each known change, trend, place in the day, day of the week, hour of the
-week. The last three are ridges that pool: an hour of the week that was seen three times is drawn towards what its hour
-and its day say of it. Weights fall with age. What is left over is an AR(1) under noise, whose state at the end
-is carried on (a Kalman filter with one number).
+Columns of the regression: level, a trend or a step for each known change, place in the day, day of the week, hour of
+the week. The last three are ridges that pool: an hour of the week that was seen three times is drawn towards what its
+hour and its day say of it. Weights fall with age. What is left over is an AR(1) under noise, whose state at the end is
+carried on (a Kalman filter with one number).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def extrapolate(  # noqa: PLR0913 - a regression's parts
         columns: The calendar's columns for the n steps and those ahead, shape (n + ahead or more, k).
         calendar: What they mean.
         choice: What to assume.
-        steps: Where the level changed.
+        steps: Where the level changed; a choice with a trend does without.
         ahead: How many steps to give.
 
     Returns:
@@ -131,12 +131,11 @@ def _base(
     count: int, ahead: int, calendar: Calendar, choice: Choice, steps: Sequence[int]
 ) -> tuple[Floats, list[float]]:
     at = np.arange(count + ahead)
-    columns = [np.ones(count + ahead), *((at >= step).astype(float) for step in steps)]
-    ridge = [_NONE, *(_STEP_RIDGE for _ in steps)]
+    level = np.ones(count + ahead)
     if choice.trend:
-        columns.append(np.minimum((at - count) / calendar.week, 1.0))
-        ridge.append(_TREND_RIDGE)
-    return np.stack(columns, 1), ridge
+        # Without the steps: a slope looks like a staircase, whose last step knows of no slope.
+        return np.stack([level, np.minimum((at - count) / calendar.week, 1.0)], 1), [_NONE, _TREND_RIDGE]
+    return np.stack([level, *((at >= step).astype(float) for step in steps)], 1), [_NONE, *(_STEP_RIDGE for _ in steps)]
 
 
 def _ridge(calendar: Calendar, choice: Choice) -> Floats:
