@@ -15,6 +15,7 @@ import pytest
 
 import masthead
 from masthead.__main__ import main
+from masthead.config import Config
 from masthead.errors import NotSupportedError, UsageError
 from masthead.forecast import require
 from masthead.forecast.ask import read
@@ -24,8 +25,10 @@ from masthead.forecast.series import METRICS, Span, of_routes, span
 from masthead.query.answer import Limits
 from masthead.query.duck import DuckReader
 from masthead.query.questions.scope import Scope
+from masthead.store.kinds import Kinds
+from masthead.store.writer import Writer
 from tests.unit.seasons import DAY, WEEK, noise, shape
-from tests.unit.stored import BEGIN_NS, HOUR, SECOND, Call, call, fill, pairs
+from tests.unit.stored import BEGIN_NS, HOUR, SECOND, Call, batches, call, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +71,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calls = list(hourly(np.random.default_rng(11)))
     # What is not over yet does not count.
     calls.append(call(HOURS * 3600 + 1, exchange_id="last", route="/busy", status=503, sample_weight=1e9))
-    return fill(tmp_path_factory.mktemp("store"), calls, parts=False)
+    # All at once: a clock that leaps by weeks, as history made hour by hour would have it, is what the keeper warns of.
+    folder = tmp_path_factory.mktemp("store")
+    writer = Writer(folder, Kinds.of(Config()), sync_seconds=60, tell=print, clock_ns=lambda: NOW)
+    for batch in batches(calls):
+        assert writer.write(batch) == 0
+    writer.close()
+    return folder
 
 
 @pytest.fixture(scope="module")
