@@ -78,6 +78,8 @@ def _random_call(draw: random.Random, number: int) -> Call:
     response = [("Server", draw.choice(["nginx", "envoy"]) if number > 100 else "nginx")]
     if draw.random() < 0.3:
         response.append(("X-RateLimit-Remaining", str(draw.randrange(30))))
+        if number % 3:
+            response.append(("x-ratelimit-limit", draw.choice(["30", "20", "many", " 25"])))
     return call(
         number,
         role=draw.choice(["server", "server", "client", None]),

@@ -16,7 +16,7 @@ from masthead.query.dialect import ClickHouse, Dialect
 from masthead.query.duck import DuckReader
 from masthead.query.expand import expand
 from masthead.query.limits import Limits
-from masthead.query.questions import calls, fields
+from masthead.query.questions import calls, fields, history
 from masthead.query.questions.scope import Scope
 from tests.unit.stored import BEGIN_NS, HOUR, SECOND, fill, random_calls
 
@@ -47,6 +47,9 @@ QUESTIONS: dict[str, Callable[[Dialect, Scope], str]] = {
     "slow": calls.slow,
     "headers": fields.headers,
     "values": lambda dialect, scope: fields.values(dialect, scope, "x-*"),
+    "history": lambda dialect, scope: history.history(dialect, scope, 5),
+    "alive": lambda dialect, scope: history.alive(dialect, scope, 60),
+    "quotas": lambda dialect, scope: history.quotas(dialect, scope, 60),
     "diff": lambda dialect, scope: fields.diff(dialect, scope, *SPANS),
 }
 # ClickHouse reads a backslash in a literal of a condition as DuckDB does not: a user's SQL is the engine's own.

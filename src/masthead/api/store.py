@@ -147,6 +147,47 @@ class Store:
         spans = [(_nanoseconds(begin, "begin"), _nanoseconds(end, "end")) for begin, end in (before, after)]
         return self.sql(fields.diff(self._reader.dialect, _scope(None, None, **which), spans[0], spans[1]))
 
+    def forecast(  # noqa: PLR0913 - each by its name
+        self,
+        metric: str = "",
+        *,
+        ahead_hours: float = 24.0,
+        slo: str = "",
+        minutes: int = 60,
+        each: bool = True,
+        since: When | None = "28d",
+        until: When | None = None,
+        **which: object,
+    ) -> list[dict[str, object]]:
+        """Tell what the next hours and days will bring, by route; needs `masthead[forecast]`.
+
+        Args:
+            metric: `rate`, `p95`, `errors` or `quota`; empty: what the limit names, else `rate`.
+            ahead_hours: How far to look ahead.
+            slo: A limit, such as `error_ratio < 0.01`.
+            minutes: Length of a step: 5, 10, 15, 30 or 60.
+            each: A row for each step (`masthead.forecast.rows.POINTS`), else one for each route (`SUMMARY`).
+            since: From when on history counts.
+            until: Now; as if nothing had come after it.
+            **which: As `routes`; `limit` is the number of routes, and 20 unless said.
+
+        Returns:
+            Rows by column name, for `pandas.DataFrame` or `polars.DataFrame`; times are text (RFC 3339).
+
+        Raises:
+            masthead.errors.NotSupportedError: numpy is not installed.
+            masthead.errors.UsageError: There is no such metric, limit or step, or they don't go together.
+        """
+        from masthead.forecast import require  # noqa: PLC0415 - an optional dependency, slow to load
+
+        require()
+        from masthead.forecast.ask import read  # noqa: PLC0415
+        from masthead.forecast.rows import table  # noqa: PLC0415
+
+        scope = _scope(since, until, **{"limit": 20, "role": "", **which})
+        ask = read(metric, slo, scope, time.time_ns(), ahead_hours=ahead_hours, minutes=minutes)
+        return table(self._reader, ask, each=each)
+
 
 def open_store(place: str | None, config: str | None, settings: Mapping[str, object]) -> Store:
     """Open a store; without a place the one of the settings."""

@@ -22,6 +22,7 @@ VERBS = {
     "slow": "tell the slowest calls",
     "headers": "tell which header fields there are, and the values of one",
     "diff": "tell what changed in the header fields between two times",
+    "forecast": "tell what the next hours and days will bring, and when a limit breaks",
     "query": "ask the store anything in SQL",
     "export": "write calls of the store to a file: NDJSON, Parquet, CSV, HAR",
     "store": "copy finished parts to object storage (ship), make the tables of a database (init)",

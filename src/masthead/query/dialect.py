@@ -21,6 +21,9 @@ class Dialect(Protocol):
     def minute(self, time: str) -> str:
         """Give the number of whole minutes from 1970 to a time."""
 
+    def number(self, text: str) -> str:
+        """Give a text as a float; null where it is no number."""
+
     def header(self, column: str, name: str) -> str:
         """Give the first value of a field by its name (a text), whatever its case; null where there is none."""
 
@@ -87,6 +90,10 @@ class Duck:
     def minute(self, time: str) -> str:
         """Divide its nanoseconds."""
         return f"(epoch_ns({time}) // 60000000000)"
+
+    def number(self, text: str) -> str:
+        """Cast what can be cast."""
+        return f"TRY_CAST({text} AS DOUBLE)"
 
     def header(self, column: str, name: str) -> str:
         """Give the macro's call; `duck.MACROS` defines it."""
@@ -166,6 +173,10 @@ class ClickHouse:
     def minute(self, time: str) -> str:
         """Divide its nanoseconds."""
         return f"intDiv(toUnixTimestamp64Nano({time}), 60000000000)"
+
+    def number(self, text: str) -> str:
+        """Read it; blanks around it don't matter, as for DuckDB."""
+        return f"toFloat64OrNull(trimBoth({text}))"
 
     def header(self, column: str, name: str) -> str:
         """Take the first one; its alias keeps the column's name short."""

@@ -6,17 +6,29 @@ import csv
 import io
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from masthead.sinks.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from masthead.query.open import Answer
     from masthead.sinks.outlet import Outlet
 
 Row = tuple[Any, ...]
+
+
+class Rows(Protocol):
+    """What can be written: `masthead.query.answer.Answer`, or rows that no engine gave."""
+
+    columns: list[str]
+
+    def chunks(self) -> Iterator[list[Row]]:
+        """Give the rows, some at a time."""
+
+    def close(self) -> None:
+        """Stop whatever still works on them."""
+
 
 # A table is laid out as a whole, so it ends somewhere.
 TABLE_ROWS = 1_000
@@ -25,7 +37,7 @@ WIDE = 1_000
 _MILLISECONDS = len("2026-11-24T03:00:00.000")
 
 
-def write_answer(answer: Answer, form: str, outlet: Outlet, before: Callable[[], None] = lambda: None) -> int:
+def write_answer(answer: Rows, form: str, outlet: Outlet, before: Callable[[], None] = lambda: None) -> int:
     """Write an answer; gives the number of its rows that were written.
 
     Args:
@@ -48,11 +60,32 @@ def write_answer(answer: Answer, form: str, outlet: Outlet, before: Callable[[],
     return rows
 
 
-def _csv(answer: Answer) -> Iterator[tuple[str, int]]:
+class _Lines:
+    """Rows that are all there, in the form of an answer."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        self.columns = list(columns)
+        self._rows = list(rows)
+
+    def chunks(self) -> Iterator[list[Row]]:
+        """Give them."""
+        if self._rows:
+            yield self._rows
+
+    def close(self) -> None:
+        """There is nothing to stop."""
+
+
+def write_lines(columns: Sequence[str], rows: Sequence[Row], form: str, outlet: Outlet) -> None:
+    """Write rows that no engine gave, as an answer is written."""
+    write_answer(_Lines(columns, rows), form, outlet)
+
+
+def _csv(answer: Rows) -> Iterator[tuple[str, int]]:
     yield from _csv_rows(answer, answer.columns)
 
 
-def _csv_rows(answer: Answer, heading: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+def _csv_rows(answer: Rows, heading: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
     chunk = io.StringIO()
     writer = csv.writer(chunk, lineterminator="\n")
     if heading:
@@ -63,12 +96,12 @@ def _csv_rows(answer: Answer, heading: Sequence[str] = ()) -> Iterator[tuple[str
     yield _taken(chunk), 0
 
 
-def _ndjson(answer: Answer) -> Iterator[tuple[str, int]]:
+def _ndjson(answer: Rows) -> Iterator[tuple[str, int]]:
     for rows in answer.chunks():
         yield "".join(f"{_json(answer.columns, row)}\n" for row in rows), len(rows)
 
 
-def _array(answer: Answer) -> Iterator[tuple[str, int]]:
+def _array(answer: Rows) -> Iterator[tuple[str, int]]:
     before = "[\n"
     for rows in answer.chunks():
         yield before + ",\n".join(_json(answer.columns, row) for row in rows), len(rows)
@@ -76,7 +109,7 @@ def _array(answer: Answer) -> Iterator[tuple[str, int]]:
     yield "[]\n" if before == "[\n" else "\n]\n", 0
 
 
-def _table(answer: Answer) -> Iterator[tuple[str, int]]:
+def _table(answer: Rows) -> Iterator[tuple[str, int]]:
     """Lay out at most `TABLE_ROWS` rows, and say so where there are more."""
     rows: list[Row] = []
     for chunk in answer.chunks():
@@ -168,7 +201,7 @@ def _taken(chunk: io.StringIO) -> str:
     return text
 
 
-FORMS: dict[str, Callable[[Answer], Iterator[tuple[str, int]]]] = {
+FORMS: dict[str, Callable[[Rows], Iterator[tuple[str, int]]]] = {
     "table": _table,
     "csv": _csv,
     # CSV without its first line, to be continued.

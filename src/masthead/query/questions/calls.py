@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from masthead.query.dialect import Dialect
 
 # A call without an answer failed at the server's side, as far as its caller can tell.
-_SERVER_ERROR = "status >= 500 OR status IS NULL"
+SERVER_ERROR = "status >= 500 OR status IS NULL"
 
 
 def routes(dialect: Dialect, scope: Scope) -> str:
@@ -22,9 +22,9 @@ def routes(dialect: Dialect, scope: Scope) -> str:
     `request_bytes`, `response_bytes` (integers, heads and bodies).
     """
     client = dialect.sum_where("sample_weight", "status BETWEEN 400 AND 499")
-    server = dialect.sum_where("sample_weight", _SERVER_ERROR)
+    server = dialect.sum_where("sample_weight", SERVER_ERROR)
     quantiles = ", ".join(
-        f"{_quantile(dialect, column, share)} AS {name}"
+        f"{quantile(dialect, column, share)} AS {name}"
         for name, column, share in (
             ("ttfb_p95_ms", "ttfb_ns", 0.95),
             ("p50_ms", "duration_ns", 0.5),
@@ -103,7 +103,8 @@ def _wrong(dialect: Dialect) -> str:
     return f"(status BETWEEN 400 AND 599 OR {marked})"
 
 
-def _quantile(dialect: Dialect, column: str, share: float) -> str:
+def quantile(dialect: Dialect, column: str, share: float) -> str:
+    """Give a quantile of nanoseconds in milliseconds; null where rows stand for different numbers of calls."""
     alike = "min(sample_weight) = max(sample_weight)"
     return f"CASE WHEN {alike} THEN {milliseconds(dialect.quantile(column, share))} END"
 
