@@ -71,6 +71,11 @@ _ROWS = """
 """
 
 
+def rows_sql(first: int, last: int, step_ns: int) -> str:
+    """Give the query for the rows of these numbers, so many nanoseconds apart."""
+    return _ROWS.format(first=first, last=last, begin=_BEGIN_NS, step=step_ns, routes=ROUTES, tenants=TENANTS)
+
+
 def fill(root: Path, rows: int, hours: int, tell: Callable[[str], None] = print) -> None:
     """Write so many rows, spread evenly over so many hours, and wait until they are parts."""
     step = hours * _HOUR_NS // rows
@@ -79,7 +84,7 @@ def fill(root: Path, rows: int, hours: int, tell: Callable[[str], None] = print)
     with duckdb.connect() as connection:
         for first in range(0, rows, BATCH_ROWS):
             last = min(rows, first + BATCH_ROWS)
-            question = _ROWS.format(first=first, last=last, begin=_BEGIN_NS, step=step, routes=ROUTES, tenants=TENANTS)
+            question = rows_sql(first, last, step)
             now = _BEGIN_NS + last * step
             for batch in Conformed(connection.sql(question)):
                 if writer.write(batch):
