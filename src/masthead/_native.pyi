@@ -312,6 +312,7 @@ class Tally:
     - `slot_ns`: 0 (as when left out) counts for ever; else groups are kept for each slot of so many nanoseconds, by
       the row's end (`time` + `duration_ns`; `time` alone where there is no duration). Slot n begins at n * `slot_ns`;
     - `measures`: a list of MEASUREs;
+    - `measured`: whether rows without any of the measures' numbers are left out;
     - `exemplar`: whether each histogram bucket keeps the last row that is part of a sampled trace.
 
     A KEY is a column of `masthead.schema` (but for lists and measured numbers), or

@@ -84,6 +84,11 @@ impl Numbers {
         self.numbers.len() - 1
     }
 
+    /// Whether a row of the batch may have the number.
+    pub(super) fn occurs(&self, number: usize) -> bool {
+        self.values.get(number).is_some_and(|values| !values.is_empty())
+    }
+
     #[inline]
     pub(super) fn value(&self, number: usize, row: usize) -> f64 {
         self.values.get(number).and_then(|values| values.get(row)).copied().unwrap_or(f64::NAN)
@@ -100,6 +105,9 @@ impl Numbers {
                 Origin::Signed(of) => values.extend(rows.map(|row| of(columns, row).map_or(f64::NAN, |it| it as f64))),
                 Origin::Header(side, wanted, form) => {
                     let (headers, fields) = of_side(side, &keys.request, &keys.response, columns);
+                    if !headers.occurs(wanted) {
+                        continue;
+                    }
                     values.extend(rows.zip(ends).map(|(row, &end)| match headers.place(wanted, row) {
                         Place::At(place) => read(fields.values.bytes(place), form, end).unwrap_or(UNREADABLE),
                         _ => f64::NAN,

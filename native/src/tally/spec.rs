@@ -33,6 +33,8 @@ struct TableDocument {
     measures: Vec<MeasureDocument>,
     #[serde(default)]
     exemplar: bool,
+    #[serde(default)]
+    measured: bool,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +81,8 @@ pub(super) struct Plan {
     pub(super) slot_ns: i64,
     pub(super) measures: Vec<Measure>,
     pub(super) exemplar: bool,
+    /// Only rows that have one of the numbers are counted.
+    pub(super) measured: bool,
 }
 
 /// Reads the plans, and collects their keys and numbers.
@@ -115,8 +119,18 @@ fn plan(table: TableDocument, words: &mut Words, keys: &mut Keys, numbers: &mut 
     }
     let by = table.by.iter().map(|name| Ok(keys.add(Key::named(name)?))).collect::<Result<_, String>>()?;
     let measures = table.measures.into_iter().map(|one| measure(one, keys, numbers)).collect::<Result<_, _>>()?;
-    let (name, names, cap, slot_ns, exemplar) = (table.name, table.by, table.cap, table.slot_ns, table.exemplar);
-    Ok(Plan { name, conditions, marks, names, by, cap, slot_ns, measures, exemplar })
+    Ok(Plan {
+        name: table.name,
+        conditions,
+        marks,
+        names: table.by,
+        by,
+        cap: table.cap,
+        slot_ns: table.slot_ns,
+        measures,
+        exemplar: table.exemplar,
+        measured: table.measured,
+    })
 }
 
 fn word(value: &Value, words: &mut Words) -> Result<Id, String> {

@@ -7,7 +7,7 @@ use super::groups::{Groups, Layout, Row};
 use super::keys::Keys;
 use super::numbers::Numbers;
 use super::report::Still;
-use super::spec::{Plan, MOST_KEYS};
+use super::spec::{Measure, Plan, MOST_KEYS};
 use super::words::{Id, NULL, OTHER};
 use super::UNTIMED;
 
@@ -55,6 +55,9 @@ impl Table {
     }
 
     pub(super) fn observe(&mut self, seen: &Seen) {
+        if self.plan.measured && !self.plan.measures.iter().any(|measure| seen.numbers.occurs(measure.number)) {
+            return;
+        }
         let mut row = 0;
         while row < seen.ends.len() {
             let Some(slot) = self.slot(seen, row) else {
@@ -162,7 +165,8 @@ fn run(
 fn wanted(plan: &Plan, seen: &Seen, row: usize) -> bool {
     let is = |(key, words): &(usize, Vec<Id>)| seen.keys.ids(*key).get(row).is_some_and(|id| words.contains(id));
     let marked = plan.marks == 0 || seen.marks.get(row).is_some_and(|marks| marks & plan.marks != 0);
-    marked && plan.conditions.iter().all(is)
+    let measured = |measure: &Measure| !seen.numbers.value(measure.number, row).is_nan();
+    marked && plan.conditions.iter().all(is) && (!plan.measured || plan.measures.iter().any(measured))
 }
 
 /// `None` where the row has no time and the table has slots.

@@ -127,6 +127,18 @@ fn a_copy_for_a_reader_stays_as_it_was() {
 }
 
 #[test]
+fn rows_without_a_number_are_left_out_where_asked_for() {
+    let measures = json!([{"last": "response.header.x-left"}, {"last": "response.header.x-right"}]);
+    let table_of = |measures| json!({"name": "t", "by": ["path"], "cap": 9, "measured": true, "measures": measures});
+    let mut tally = tally(table_of(measures));
+    tally.observe(&batch(&calls(3), 200)).unwrap();
+    assert_eq!(table(&tally.snapshot().json())["groups"].as_array().unwrap().len(), 3);
+    let mut tally = super::tests::tally(table_of(json!([{"last": "response.header.x-right"}])));
+    tally.observe(&batch(&calls(3), 200)).unwrap();
+    assert_eq!(table(&tally.snapshot().json())["groups"], json!([]));
+}
+
+#[test]
 fn a_bad_table_says_what_is_wrong_with_it() {
     let plain = json!({"name": "t", "by": ["path"], "cap": 1});
     let with = |name: &str, value: Value| {

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from masthead.alerts.evaluation import Evaluation
     from masthead.alerts.memory import Memory
     from masthead.alerts.notify.desk import Desk
-    from masthead.alerts.samples import Sample
     from masthead.batch import Batch
+    from masthead.samples import Reading
 
 # What was learned is written so often; states of alerts whenever they change.
 KEEP_EVERY_NS = 300 * 1_000_000_000
@@ -137,7 +137,7 @@ class AlertsSink:
         elif changed:
             self._memory.keep_states(self._evaluation, self._desk)
 
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[Reading]:
         """Give metrics: `ALERTS` as Prometheus has it, and the account of the alerts themselves."""
         from masthead.alerts.samples import samples  # noqa: PLC0415 - needed only where metrics are
 

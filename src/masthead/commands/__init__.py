@@ -57,7 +57,7 @@ class _ShowVersion(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         """Print it."""
-        sys.stdout.write(f"masthead {_version()}\n")
+        sys.stdout.write(f"masthead {version()}\n")
         parser.exit()
 
 
@@ -95,7 +95,8 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
+def version() -> str:
+    """Give masthead's own version."""
     from importlib import metadata  # noqa: PLC0415 - takes long to import
 
     try:

@@ -63,6 +63,9 @@ OUTPUT = (
     Flag("output.file", "--file", "append to this file instead of standard output", "FILE"),
 )
 
+METRICS = (
+    Flag("prometheus.listen", "--metrics", "serve metrics for Prometheus here, such as 127.0.0.1:9464", "ADDRESS"),
+)
 STORE = (Flag("store.path", "--store", "keep rows in this directory or database (clickhouse://...)", "PLACE"),)
 
 

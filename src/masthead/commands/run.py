@@ -9,8 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from masthead.alerts.opening import open_alerts
-from masthead.commands import flags
+from masthead.commands import flags, version
 from masthead.commands.keeping import open_keeping
+from masthead.commands.measuring import serve_metrics
 from masthead.commands.reload import Reload
 from masthead.commands.sending import accounts, close_all, open_sinks
 from masthead.commands.service import Service
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     flags.add_flags(parser, "which calls", flags.FILTER)
     flags.add_flags(parser, "what is logged", flags.SELECTION)
     flags.add_flags(parser, "redaction", flags.REDACTION)
-    flags.add_flags(parser, "output", (*flags.OUTPUT, *flags.STORE))
+    flags.add_flags(parser, "output", (*flags.OUTPUT, *flags.STORE, *flags.METRICS))
 
 
 def execute(parsed: argparse.Namespace) -> int:
@@ -72,6 +73,7 @@ def execute(parsed: argparse.Namespace) -> int:
     followers = _followers(config)
     optional = (keeping.sink if keeping else None, *deliveries, alerts, followers)
     pipeline = Pipeline(source, [output, *(sink for sink in optional if sink is not None)])
+    serve_metrics(config, pipeline, alerts, version())
     reload = Reload(parsed, config, source, pipeline, keeping, alerts)
     service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
     if alerts:

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from masthead.config.alerts import Alerts
+from masthead.config.forecast import Forecasts
+from masthead.config.metrics import Prometheus, UserMetric, distinct_metrics
 from masthead.config.section import Age, HeaderForm, Many, Pattern, Room, Section, Size
 from masthead.config.sinks import Sink, sink_name
 from masthead.config.templates import distinct_templates, valid_template
@@ -192,6 +194,9 @@ class Config(Section):
     store: Store = Store()
     delivery: Delivery = Delivery()
     sink: Many[Sink] = ()
+    forecast: Forecasts = Forecasts()
+    prometheus: Prometheus = Prometheus()
+    metrics: Annotated[Many[UserMetric], AfterValidator(distinct_metrics)] = ()
     retention: Retention = Retention()
     class_: Annotated[Many[RowClass], Field(alias="class")] = ()
     query: Query = Query()

@@ -93,8 +93,10 @@ def restart_needed(old: Config, new: Config) -> list[str]:
     keys += [f"store.{key}" for key in type(old.store).model_fields]
     keys += [f"delivery.{key}" for key in type(old.delivery).model_fields]
     keys += [f"alerts.{key}" for key in type(old.alerts).model_fields if key != "rules"]
+    keys += [f"forecast.{key}" for key in type(old.forecast).model_fields]
+    keys += [f"prometheus.{key}" for key in type(old.prometheus).model_fields]
     changed = [key for key in keys if _value(old, key) != _value(new, key)]
-    return [*changed, "sink"] if old.sink != new.sink else changed
+    return [*changed, *(name for name in ("sink", "metrics") if getattr(old, name) != getattr(new, name))]
 
 
 def _value(config: Config, key: str) -> object:

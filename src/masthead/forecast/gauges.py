@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from masthead.forecast.ask import Ask, read
 from masthead.forecast.outlook import Outlook, outlooks
 from masthead.forecast.rows import hour_ahead
 from masthead.query.questions.scope import Scope
+from masthead.samples import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,23 +27,6 @@ _NAMES = {
 }
 _BREAK = "masthead_forecast_seconds_to_break"
 _BREAK_HELP = "Seconds until a limit is expected to break; absent where it is not within the time looked at"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value of a gauge.
-
-    Attributes:
-        name: The metric's name.
-        help: What it is.
-        labels: Label by name.
-        value: The value.
-    """
-
-    name: str
-    help: str
-    labels: dict[str, str]
-    value: float
 
 
 class Gauges:
@@ -78,7 +61,7 @@ class Gauges:
         for metric, slo in self._asked:
             self._ask(metric, slo)
 
-    def samples(self, reader: Reader) -> Iterator[Sample]:
+    def samples(self, reader: Reader) -> Iterator[Reading]:
         """Forecast, and give what is known; what is not known has no sample.
 
         Each metric is three gauges: as expected, and with `_lower` and `_upper` the 80 % interval. Labels: `http_route`
@@ -99,7 +82,7 @@ class Gauges:
                 breaks = outlook.breaks_ns()
                 if outlook.limit is not None and breaks is not None:
                     seconds = (breaks - outlook.now_ns) / 1e9
-                    yield Sample(_BREAK, _BREAK_HELP, {**labels, "slo": str(outlook.limit)}, seconds)
+                    yield Reading(_BREAK, _BREAK_HELP, {**labels, "slo": str(outlook.limit)}, seconds)
 
     def _ask(self, metric: str, slo: str) -> Ask:
         now = self._clock_ns()
@@ -112,11 +95,11 @@ def _labels(outlook: Outlook) -> dict[str, str]:
     return {name: value or "" for name, value in zip(names, outlook.series.key, strict=True)}
 
 
-def _values(metric: str, outlook: Outlook, labels: dict[str, str]) -> Iterator[Sample]:
+def _values(metric: str, outlook: Outlook, labels: dict[str, str]) -> Iterator[Reading]:
     name, text, factor = _NAMES[metric]
     for horizon, hours in HORIZONS.items():
         found = hour_ahead(outlook, hours)
         for suffix, which, value in zip(("", "_lower", "_upper"), ("", ", lower", ", upper"), found, strict=True):
             if value is not None:
                 said = f"{text}{which}" + (" end of the 80% interval" if which else "")
-                yield Sample(f"{name}{suffix}", said, {**labels, "horizon": horizon}, value * factor)
+                yield Reading(f"{name}{suffix}", said, {**labels, "horizon": horizon}, value * factor)

@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: calls counted on the stream, quotas read from headers, and masthead's own health."""
