@@ -96,10 +96,11 @@ def test_nothing_is_lost_when_the_server_is_killed_in_the_middle(case: Case, tmp
 
 @pytest.mark.soak
 def test_a_million_rows_arrive(case: Case, tmp_path: Path) -> None:
-    time.monotonic()
+    began = time.monotonic()
     sink = opened(case, tmp_path)
     send(sink, case, MANY, outage=None)
     sink.close()
+    print(f"\n{case.name}: {MANY / (time.monotonic() - began):,.0f} rows/s; {sink.account.text()}")
     check(sink, case, MANY, exactly=True)
 
 
@@ -108,4 +109,5 @@ def test_a_million_rows_arrive_when_the_server_is_away_for_a_minute(case: Case, 
     sink = opened(case, tmp_path)
     send(sink, case, MANY, outage=60)
     sink.close()
+    print(f"\n{case.name}, a minute away: {sink.account.text()}; {case.count() - MANY:,} twice")
     check(sink, case, MANY, exactly=case.once)
