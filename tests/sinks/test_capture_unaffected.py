@@ -71,7 +71,7 @@ def test_no_row_is_lost_whatever_a_sink_does(tmp_path: Path, capture_with: Calla
             sinks["busy"] = table(server.port, "/insert")
         time.monotonic()
         for name, sink in sinks.items():
-            _spent, said = run(tmp_path, capture_with, name, sink)
+            spent, said = run(tmp_path, capture_with, name, sink)
             print(f"\n{name}: {spent:.2f} us of the capturing thread a row")
             if name != "none":
                 (account,) = [line for line in said.splitlines() if "loki: received" in line]
