@@ -237,12 +237,15 @@ def test_thirty_days_of_seasonal_traffic_raise_no_alarm(seed: int, weekday: int)
     assert fired(course(evaluation, begin, begin + 30 * DAY_NS, seed)) == []
 
 
-@pytest.mark.parametrize(("seed", "weekday"), [(1, 0), (2, 5)])
-def test_thirty_days_of_seasonal_traffic_raise_no_alarm_shortly(seed: int, weekday: int) -> None:
-    """The same, with slots of five minutes: one for everyday use."""
-    evaluation = evaluated(RULES.replace("[2m]", "[5m]"), 5 * MINUTE_NS)
+@pytest.mark.parametrize(("seed", "weekday", "weight"), [(1, 0, 1), (2, 5, 1), (3, 2, 20)])
+def test_thirty_days_of_seasonal_traffic_raise_no_alarm_shortly(seed: int, weekday: int, weight: int) -> None:
+    """The same, with slots of five minutes, for everyday use; and where one call in twenty is logged."""
+    # Whoever gives numbers of his own says how many calls they need.
+    rules = RULES.replace("[2m]", "[5m]").replace("> 500", f"> {500 * weight}")
+    evaluation = evaluated(rules, 5 * MINUTE_NS)
     begin = MONDAY_NS + weekday * DAY_NS
     traffic = Traffic(json.loads(evaluation.specification()), ROUTES, seed, usual, 5 * MINUTE_NS)
+    traffic.weight = weight
     found = [
         change
         for end, counted in traffic.slots(begin, begin + 30 * DAY_NS)

@@ -63,6 +63,9 @@ class Traffic:
         seed: Of the noise.
         trouble: What goes wrong.
         slot_ns: Length of a slot.
+
+    Attributes:
+        weight: How many calls a row stands for, where calls are sampled.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Traffic:
         trouble: Trouble = usual,
         slot_ns: int = MINUTE_NS,
     ) -> None:
+        self.weight = 1
         self._tables = specification["tables"]
         self._routes = routes
         self._draw = np.random.default_rng(seed)
@@ -100,7 +104,7 @@ class Traffic:
         # 1970 began on a Thursday.
         if (day + 3) % 7 >= 5:
             rate *= route.weekend
-        return int(self._draw.poisson(rate * self._slot_ns / MINUTE_NS))
+        return int(self._draw.poisson(rate * self._slot_ns / MINUTE_NS / self.weight))
 
     def _groups(self, table: Mapping[str, Any], name: str, route: Route, calls: int) -> Iterator[Group]:
         if not calls:
@@ -116,7 +120,8 @@ class Traffic:
         for part, weight in zip(parts, weights, strict=True):
             if weight:
                 key = tuple(part.get(key) for key in table["by"])
-                yield Group(key, float(weight), [self._measure(form, route, weight) for form in table["measures"]])
+                measures = [self._measure(form, route, weight) for form in table["measures"]]
+                yield Group(key, float(weight * self.weight), measures, weight)
 
     def _shares(self, key: str, route: Route) -> Mapping[str | None, float]:
         if key == "status_class":
@@ -130,7 +135,7 @@ class Traffic:
 
     def _measure(self, form: Mapping[str, Any], route: Route, calls: int) -> list[float]:
         shares = _shares(tuple(form["bounds"]), route.median, route.spread)
-        drawn: list[float] = self._draw.multinomial(calls, shares).tolist()
+        drawn: list[float] = (self._draw.multinomial(calls, shares) * self.weight).tolist()
         return drawn
 
 

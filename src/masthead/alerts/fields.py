@@ -48,9 +48,11 @@ class Fields:
         if labels not in self._series and len(self._series) >= SERIES:
             self.overflowed += len(calls)
             return
+        total = sum(calls.values())
+        if total <= 0:
+            return
         known = self._series.setdefault(labels, _Known(end_ns))
         known.last_ns = end_ns
-        total = sum(calls.values())
         follow = min(1.0, total / _CALLS)
         for value, entry in known.values.items():
             entry.share += follow * (calls.get(value, 0.0) / total - entry.share)

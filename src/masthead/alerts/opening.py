@@ -31,7 +31,10 @@ def open_alerts(settings: Alerts, tell: Callable[[str], None]) -> AlertsSink | N
     """
     if not settings.rules:
         return None
-    evaluation = new_evaluation(settings, read_rules(settings.rules))
+    rules = read_rules(settings.rules)
+    if not rules:
+        tell(f"alerts: no file of rules is found at {', '.join(settings.rules)}")
+    evaluation = new_evaluation(settings, rules)
     memory = Memory(Path(settings.state), tell)
     return AlertsSink(evaluation, memory, open_desk(settings, tell), grace_ns=_ns(settings.grace), tell=tell)
 

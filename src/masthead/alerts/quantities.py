@@ -1,7 +1,8 @@
 """From counted groups to values: what each measure adds up over a range, and what comes out of it.
 
 Everything that is measured but the smallest, the largest and the last is a sum of parts, so that a range can move on by
-adding a slot and taking one away. A part is a number under an index: 0 for calls, a bucket for a histogram.
+adding a slot and taking one away. A part is a number under an index: 0 for calls, a bucket for a histogram, -1 for the
+rows that were seen: where calls are sampled, chance is a matter of rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Parts: TypeAlias = Mapping[int, float]
 _GROWTH = 2**0.25
 _FIRST_NS, _STEPS = 100_000, 84
 _FIRST_BYTES = 64
-TOTAL, BAD = 0, 1
+TOTAL, BAD, ROWS = 0, 1, -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,12 @@ class Quantity:
     Attributes:
         parts: What a group adds.
         value: What the sum of the parts says, or `None` where it says nothing.
-        calls: How many calls the value rests on.
         scale: `count` (adds up, 0 without calls), `share` or `size`: how it scatters.
         pick: For what does not add up: how two values become one.
     """
 
     parts: Callable[[Group], Parts]
     value: Callable[[Parts], float | None]
-    calls: Callable[[Parts], float]
     scale: str
     pick: Callable[[float, float], float] | None = None
 
@@ -73,7 +72,7 @@ def quantity(measure: Measure, table: Table, exact: tuple[float, ...] = ()) -> Q
         return _sum(measure, table)
     if name in ("min", "max", "last"):
         return _extreme(measure, table)
-    return Quantity(lambda group: {TOTAL: group.weight}, lambda parts: parts.get(TOTAL, 0.0), _calls, "count")
+    return Quantity(lambda group: {TOTAL: group.weight}, lambda parts: parts.get(TOTAL, 0.0), "count")
 
 
 def _ratio(measure: Measure, table: Table) -> Quantity:
@@ -92,7 +91,7 @@ def _ratio(measure: Measure, table: Table) -> Quantity:
         total = parts.get(TOTAL, 0.0)
         return parts.get(BAD, 0.0) / total / budget if total > 0 else None
 
-    return Quantity(parts, value, _calls, "share")
+    return Quantity(parts, value, "share")
 
 
 def _status_key(measure: Measure) -> str:
@@ -154,7 +153,7 @@ def _quantile(measure: Measure, table: Table, exact: tuple[float, ...]) -> Quant
         found = _within(parts, bounds, share)
         return None if found is None else found / unit
 
-    return Quantity(lambda group: _sparse(group.measures[index]), value, lambda parts: sum(parts.values()), "size")
+    return Quantity(lambda group: _sparse(group.measures[index]), value, "size")
 
 
 def _sparse(counts: list[float]) -> Parts:
@@ -163,11 +162,12 @@ def _sparse(counts: list[float]) -> Parts:
 
 def _within(parts: Parts, bounds: list[int], share: float) -> float | None:
     """Give a quantile as Prometheus' histogram_quantile does: interpolated inside its bucket, from 0."""
-    total = sum(parts.values())
+    buckets = sorted(number for number in parts if number != ROWS)
+    total = sum(parts[number] for number in buckets)
     if total <= 0:
         return None
     rank, seen = share * total, 0.0
-    for number in sorted(parts):
+    for number in buckets:
         count = parts[number]
         if seen + count >= rank and number < len(bounds):
             low = bounds[number - 1] if number else 0
@@ -188,8 +188,8 @@ def _sum(measure: Measure, table: Table) -> Quantity:
         return parts.get(BAD, 0.0) / parts[TOTAL] / unit if parts.get(TOTAL, 0.0) > 0 else None
 
     if measure.name == "average":
-        return Quantity(parts, average, _calls, "size")
-    return Quantity(parts, lambda parts: parts.get(BAD, 0.0) / unit, _calls, "count")
+        return Quantity(parts, average, "size")
+    return Quantity(parts, lambda parts: parts.get(BAD, 0.0) / unit, "count")
 
 
 def _extreme(measure: Measure, table: Table) -> Quantity:
@@ -200,8 +200,4 @@ def _extreme(measure: Measure, table: Table) -> Quantity:
         found = group.measures[index]
         return {} if found is None else {TOTAL: float(found)}
 
-    return Quantity(parts, lambda parts: parts.get(TOTAL), lambda _: 1.0, "size", picks[measure.name])
-
-
-def _calls(parts: Parts) -> float:
-    return parts.get(TOTAL, 0.0)
+    return Quantity(parts, lambda parts: parts.get(TOTAL), "size", picks[measure.name])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from masthead.alerts.baseline import SCALES, Baseline
 from masthead.alerts.fields import Fields
+from masthead.alerts.quantities import ROWS
 from masthead.alerts.windows import SERIES, Window
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Reading:
                 labels = tuple(group.key[place] or "" for place in self._places)
                 parts = self.quantity.parts(group)
                 if parts:
-                    self.window.add(end_ns, labels, parts)
+                    rows = group.weight if group.rows is None else group.rows
+                    self.window.add(end_ns, labels, parts if self.quantity.pick else {**parts, ROWS: rows})
                 if self._field_place is not None:
                     counted, value = values.setdefault(labels, {}), group.key[self._field_place] or ""
                     counted[value] = counted.get(value, 0.0) + group.weight
@@ -106,10 +108,10 @@ class Reading:
             self.fields.restore(state["fields"])
 
     def measured(self, labels: Labels) -> tuple[float, float] | None:
-        """Give value and calls of a series; `None` where there is nothing to tell."""
+        """Give the value of a series, and how many rows it rests on; `None` where there is nothing to tell."""
         parts = self.window.parts(labels)
         value = self.quantity.value(parts)
-        return None if value is None else (value, self.quantity.calls(parts))
+        return None if value is None else (value, parts.get(ROWS, 0.0))
 
     def _found(self, series: Iterable[Labels]) -> Iterator[tuple[Labels, float]]:
         for labels in series:

@@ -25,11 +25,13 @@ class Group:
         weight: How many calls.
         measures: One for each measure of the table: for a histogram a list of counts (one more than its bounds), for a
             sum the sum and the number of calls that have the column, else a number, or `None`.
+        rows: How many rows those calls are, where calls are sampled; `None`: as many.
     """
 
     key: tuple[str | None, ...]
     weight: float
     measures: Sequence[Any] = ()
+    rows: int | None = None
 
 
 # The groups of one slot by table.
@@ -124,7 +126,9 @@ def taken(text: str) -> Taken:
 
 
 def _group(group: Mapping[str, Any]) -> Group:
-    return Group(tuple(group["keys"]), group["calls"], [_measured(measure) for measure in group["measures"]])
+    return Group(
+        tuple(group["keys"]), group["calls"], [_measured(measure) for measure in group["measures"]], group["rows"]
+    )
 
 
 def _measured(measure: Mapping[str, Any]) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import random
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from masthead.errors import OutputError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 # Seconds before the second attempt; doubled before each further one, and each between half and all of it.
 FIRST_PAUSE = 1.0
+# Seconds that deliveries under way are waited for at the end, all together.
+_FAREWELL = 1.0
 # Groups that wait for one receiver; what finds no room fails, and is tried again with its group's next turn.
 _WAITING = 1_000
 
@@ -78,8 +81,9 @@ class Couriers:
                 bag.put_nowait(None)
             except queue.Full:
                 continue
+        deadline = time.monotonic() + _FAREWELL
         for thread in self._threads:
-            thread.join(timeout=1)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def _run(self, name: str, receiver: Receiver) -> None:
         while not self._stop.is_set():
