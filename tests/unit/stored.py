@@ -48,6 +48,10 @@ _TYPES = {
     "response_fields": [{"name": "VARCHAR", "value": "VARCHAR"}],
     "request_trailers": [{"name": "VARCHAR", "value": "VARCHAR"}],
     "response_trailers": [{"name": "VARCHAR", "value": "VARCHAR"}],
+    "interim": [{"status": "USMALLINT", "fields": [{"name": "VARCHAR", "value": "VARCHAR"}]}],
+    "network_namespace": "UBIGINT",
+    "process_pid": "UINTEGER",
+    "trace_flags": "UTINYINT",
 }
 _BLANK = {"role": "server", "source": "socket", "scheme": "http", "quality": [], "sample_weight": 1.0}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from masthead.schema import COLUMNS
 from tests.unit.stored import batches, call, pairs, random_calls
 
 if TYPE_CHECKING:
@@ -278,3 +280,45 @@ def test_labels_are_an_object_of_texts(text: str) -> None:
     for write in (whole().loki, whole().otlp_traces):
         with pytest.raises(ValueError, match=r"."):
             write(text)
+
+
+def test_the_documented_names_are_those_that_are_sent() -> None:
+    """Every column is in docs/fields.md, and every name there that is no placeholder stands in what is sent."""
+    lines = (Path(__file__).parents[2] / "docs" / "fields.md").read_text().splitlines()
+    table = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `")]
+    assert [row[0].strip("`") for row in table] == [column.name for column in COLUMNS]
+    full = {
+        **ODD,
+        "role": "client",
+        "connection_id": "c",
+        "network_namespace": 1,
+        "trace_flags": 1,
+        "cgroup": "/",
+        "container_id": "d",
+        "fault": "f",
+        "process_pid": 7,
+        "head_spread_ns": 1,
+        "response_head_bytes": 1,
+        "response_body_bytes": 1,
+        "response_trailers": pairs(("T", "1")),
+        "interim": [{"status": 103, "fields": pairs(("Link", "x"))}],
+    }
+    forwarded = {**full, "exchange_id": "2", "forwarded_client": None, "route_source": "inferred", "role": "server"}
+    referred = {**forwarded, "exchange_id": "3", "request_fields": pairs(("Referer", "x"), ("User-Agent", "y"))}
+    (batch,) = batches([full, forwarded, referred])
+    otel = {name for _, has in records(batch) for name in has}
+    ecs = {name for line in batch.bulk("x").splitlines() for name in flat(json.loads(line))} | {"_id"}
+    for row in table:
+        for cell, sent in ((row[1], otel), (row[2], ecs)):
+            for name in re.findall(r"`([a-z_@][a-z_.@]*(?:\.NAME)?)`", cell):
+                whole_name, _, placeholder = name.partition(".NAME")
+                if name in {"reset", "no_response"} or (not placeholder and name.startswith("_OTHER")):
+                    continue
+                assert any(other == whole_name or other.startswith(f"{whole_name}.") for other in sent), name
+
+
+def flat(document: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, inner in document.items():
+        yield f"{prefix}{name}"
+        if isinstance(inner, dict):
+            yield from flat(inner, f"{prefix}{name}.")
