@@ -96,7 +96,7 @@ def sink() -> Iterator[MetricsSink]:
 
 def get(sink: MetricsSink, path: str = "/metrics", **headers: str) -> tuple[int, str, str]:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(f"http://127.0.0.1:{sink.endpoint.port}{path}", headers=fields)
+    request = urllib.request.Request(f"http://127.0.0.1:{sink.port}{path}", headers=fields)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.headers["content-type"], answer.read().decode()
@@ -109,7 +109,7 @@ def test_a_prometheus_reads_what_was_logged(sink: MetricsSink, tmp_path: Path) -
     if reason := Prometheus.missing():
         pytest.skip(reason)
     sink.add(_Giver())
-    watch = Watch(targets=[f"127.0.0.1:{sink.endpoint.port}"])
+    watch = Watch(targets=[f"127.0.0.1:{sink.port}"])
     with Prometheus(tmp_path / "prometheus", watch) as server:
 
         def value(promql: str) -> float:
@@ -201,7 +201,7 @@ def test_it_speaks_tls(tmp_path: Path) -> None:
     subprocess.run([*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
     sink = opened(prometheus={"cert_file": str(cert), "key_file": str(key)})
     context = ssl.create_default_context(cafile=str(cert))
-    url = f"https://127.0.0.1:{sink.endpoint.port}/metrics"
+    url = f"https://127.0.0.1:{sink.port}/metrics"
     with urllib.request.urlopen(url, timeout=10, context=context) as answer:
         assert answer.status == 200
     sink.close()
@@ -256,7 +256,7 @@ def test_a_metric_of_what_there_is_not_is_refused() -> None:
 
 def test_an_address_that_is_taken_is_told(sink: MetricsSink) -> None:
     with pytest.raises(ConfigError, match="can't listen at"):
-        opened(prometheus={"listen": f"127.0.0.1:{sink.endpoint.port}"})
+        opened(prometheus={"listen": f"127.0.0.1:{sink.port}"})
 
 
 @pytest.mark.e2e

@@ -51,7 +51,6 @@ _TYPES = {
     "interim": [{"status": "USMALLINT", "fields": [{"name": "VARCHAR", "value": "VARCHAR"}]}],
     "network_namespace": "UBIGINT",
     "process_pid": "UINTEGER",
-    "trace_flags": "UTINYINT",
 }
 _BLANK = {"role": "server", "source": "socket", "scheme": "http", "quality": [], "sample_weight": 1.0}
 

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from masthead.commands.sending import pushes
 from masthead.config.units import age_seconds
 from masthead.delivery import Delivery
 from masthead.errors import MastheadError
@@ -38,7 +39,14 @@ def serve_metrics(config: Config, pipeline: Pipeline, alerts: AlertsSink | None,
     def accounts() -> Mapping[str, Mapping[str, float]]:
         return {sink.name: sink.account.counts() for sink in pipeline.sinks if isinstance(sink, Delivery)}
 
-    metrics = open_metrics(config, ledger=pipeline.ledger, accounts=accounts, version=version, tell=complain)
+    metrics = open_metrics(
+        config,
+        ledger=pipeline.ledger,
+        accounts=accounts,
+        version=version,
+        tell=complain,
+        pushes=pushes(config),
+    )
     if metrics is None:
         return
     if alerts:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from masthead.config import sinks as settings
 from masthead.config.units import size_bytes
-from masthead.delivery import Delivery, Limits, Sender, Spool
+from masthead.delivery import Delivery, Limits, Sender, Sent, Spool
 from masthead.delivery.http import Credentials, Http, Security
 from masthead.sinks import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from masthead.config import Config
     from masthead.config.sinks import Sink, SinkSection
     from masthead.sinks import Sink as Seam
+    from masthead.sinks.otlp import Channel
 
 Kind = TypeVar("Kind")
 
@@ -31,7 +32,18 @@ def open_sinks(config: Config) -> list[Delivery]:
         NotSupportedError: A library is missing.
         StoreError: The directory of a spool can't be used.
     """
-    return [_delivery(config, sink) for sink in config.sink]
+    return [_delivery(config, sink) for sink in config.sink if _takes_rows(sink)]
+
+
+def pushes(config: Config) -> list[tuple[Mapping[str, str], float, Callable[[bytes], str]]]:
+    """Give where metrics are pushed to: attributes of the resource, seconds between two, and what sends a request.
+
+    Raises:
+        ConfigError: One can't be used as it is set.
+        NotSupportedError: A library is missing.
+    """
+    wanted = [sink for sink in config.sink if isinstance(sink, settings.Otlp) and "metrics" in sink.signals]
+    return [(_resource(sink), sink.metrics_seconds, _exporter(sink)) for sink in wanted]
 
 
 def close_all(sinks: Sequence[Seam]) -> None:
@@ -132,11 +144,34 @@ def _elasticsearch(sink: settings.Elasticsearch) -> Sender:
 
 
 def _otlp(sink: settings.Otlp) -> Sender:
-    from masthead.sinks.otlp import GrpcChannel, HttpChannel, OtlpSender  # noqa: PLC0415
+    from masthead.sinks.otlp import OtlpSender  # noqa: PLC0415
 
-    channel = GrpcChannel(sink) if sink.protocol == "grpc" else HttpChannel(http(sink))
-    resource = {"service.name": "masthead", "host.name": socket.gethostname(), **sink.resource}
-    return OtlpSender(channel, sink.signals, resource)
+    signals = tuple(signal for signal in sink.signals if signal != "metrics")
+    return OtlpSender(_channel(sink), signals, _resource(sink))
+
+
+def _channel(sink: settings.Otlp) -> Channel:
+    from masthead.sinks.otlp import GrpcChannel, HttpChannel  # noqa: PLC0415
+
+    return GrpcChannel(sink) if sink.protocol == "grpc" else HttpChannel(http(sink))
+
+
+def _resource(sink: settings.Otlp) -> dict[str, str]:
+    return {"service.name": "masthead", "host.name": socket.gethostname(), **sink.resource}
+
+
+def _exporter(sink: settings.Otlp) -> Callable[[bytes], str]:
+    channel = _channel(sink)
+
+    def export(body: bytes) -> str:
+        outcome = channel.export("metrics", body)
+        return "" if isinstance(outcome, Sent) and not outcome.refused else outcome.reason
+
+    return export
+
+
+def _takes_rows(sink: Sink) -> bool:
+    return not (isinstance(sink, settings.Otlp) and set(sink.signals) == {"metrics"})
 
 
 def _webhook(sink: settings.Webhook) -> Sender:

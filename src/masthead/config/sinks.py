@@ -124,7 +124,8 @@ class Otlp(Web):
 
     kind: Literal["otlp"]
     protocol: Literal["http", "grpc"] = "http"
-    signals: Annotated[tuple[Literal["logs", "traces"], ...], Field(min_length=1, strict=False)] = ("logs",)
+    signals: Annotated[tuple[Literal["logs", "traces", "metrics"], ...], Field(min_length=1, strict=False)] = ("logs",)
+    metrics_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
     resource: dict[str, str] = Field(default_factory=dict)
 
 

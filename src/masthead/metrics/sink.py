@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 from masthead.errors import ConfigError
@@ -12,7 +13,7 @@ from masthead.metrics.tables import spec_json, tables_of
 from masthead.samples import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from masthead._native import Batch as Rows
     from masthead._native import Tally
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from masthead.config import Config
     from masthead.ledger import Ledger
     from masthead.metrics.endpoint import Endpoint
+    from masthead.metrics.otlp import Push
     from masthead.samples import Samples
 
+    Pushing = tuple[Mapping[str, str], float, Callable[[bytes], str]]
     Accounts = Callable[[], Mapping[str, Mapping[str, float]]]
 
 
@@ -30,15 +33,24 @@ class MetricsSink:
 
     Args:
         tally: What counts.
-        endpoint: What serves; closed with the sink.
+        endpoint: What serves, if anything does; closed with the sink, as are those that push.
+        pushes: What pushes.
         health: Where other rooms' samples go.
         tell: Takes a message for the user.
     """
 
     gone = False
 
-    def __init__(self, tally: Tally, endpoint: Endpoint, health: HealthCollector, tell: Callable[[str], None]) -> None:
-        self.endpoint = endpoint
+    def __init__(
+        self,
+        tally: Tally,
+        health: HealthCollector,
+        tell: Callable[[str], None],
+        endpoint: Endpoint | None,
+        pushes: Sequence[Push] = (),
+    ) -> None:
+        self._endpoint = endpoint
+        self._pushes = pushes
         self._tally = tally
         self._health = health
         self._tell = tell
@@ -64,18 +76,27 @@ class MetricsSink:
 
     def close(self) -> None:
         """Stop serving."""
-        self.endpoint.close()
+        for push in self._pushes:
+            push.close()
+        if self._endpoint:
+            self._endpoint.close()
+
+    @property
+    def port(self) -> int | None:
+        """Where it serves; `None` where it only pushes."""
+        return self._endpoint.port if self._endpoint else None
 
 
-def open_metrics(
+def open_metrics(  # noqa: PLR0913 - each by its name
     config: Config,
     *,
     ledger: Callable[[], Ledger],
     accounts: Accounts,
     version: str,
     tell: Callable[[str], None],
+    pushes: Sequence[Pushing] = (),
 ) -> MetricsSink | None:
-    """Begin to count and to serve, if the settings name an address.
+    """Begin to count, and to serve or push, if the settings name an address or somebody to push to.
 
     Args:
         config: The settings.
@@ -83,16 +104,19 @@ def open_metrics(
         accounts: Gives each sink's counts by the sink's name, from any thread.
         version: masthead's own.
         tell: Takes a message for the user.
+        pushes: What each push needs: attributes of the resource, seconds between two, and what sends a request.
 
     Raises:
+        NotSupportedError: Something is to be pushed, and the library is missing.
         ConfigError: A metric can't be counted, or the address, a certificate or a secret can't be used.
     """
-    if not config.prometheus.listen:
+    if not config.prometheus.listen and not pushes:
         return None
     from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app  # noqa: PLC0415 - only if served
 
     from masthead.metrics.collector import CallsCollector  # noqa: PLC0415 - likewise
     from masthead.metrics.endpoint import Endpoint  # noqa: PLC0415 - likewise
+    from masthead.metrics.otlp import Push, Writer  # noqa: PLC0415 - likewise
 
     tables = tables_of(config)
     try:
@@ -105,4 +129,9 @@ def open_metrics(
     ProcessCollector(registry=registry)
     registry.register(CallsCollector(tally, tables))
     registry.register(health)
-    return MetricsSink(tally, Endpoint(config.prometheus, make_wsgi_app(registry)), health, tell)
+    pushing = [
+        Push(registry, Writer(resource, time.time_ns()), export, seconds=seconds, tell=tell)
+        for resource, seconds, export in pushes
+    ]
+    endpoint = Endpoint(config.prometheus, make_wsgi_app(registry)) if config.prometheus.listen else None
+    return MetricsSink(tally, health, tell, endpoint, pushing)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SIGNALS = {
     "logs": ("/v1/logs", "/opentelemetry.proto.collector.logs.v1.LogsService/Export"),
+    "metrics": ("/v1/metrics", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
     "traces": ("/v1/traces", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
 }
 # gRPC's codes that the specification calls retryable, and those that somebody has to mend first.
@@ -50,7 +51,7 @@ class OtlpSender:
 
     Args:
         channel: The way to the collector.
-        signals: `logs`, `traces` or both.
+        signals: `logs`, `traces` or both; metrics are not made of rows.
         resource: Attributes of the resource.
     """
 
@@ -119,7 +120,7 @@ class GrpcChannel:
         try:
             import grpc  # noqa: PLC0415 - an optional dependency
         except ImportError as error:
-            remedy = "pip install 'masthead[grpc]', or set protocol = \"http\""
+            remedy = "pip install 'masthead[otlp]', or set protocol = \"http\""
             raise NotSupportedError("OTLP over gRPC needs the library grpcio", remedy=remedy) from error
         self._grpc = grpc
         self._sink = sink
