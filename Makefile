@@ -62,10 +62,14 @@ demo: build ## Shows `masthead tail` on a small gateway with mixed traffic, for 
 bench: test-environment ## Measures masthead beside nginx's own log, tcpdump, tshark and httpry, against the budgets.
 	@$(ROOT) $(PYTHON_IN_VENV) -m bench $(ARGS)
 
+.PHONY: bench-sinks
+bench-sinks: test-environment ## Measures what each sink costs, against receivers that discard.
+	@$(ROOT) $(PYTHON_IN_VENV) -m bench.sending $(ARGS)
+
 .PHONY: soak
-soak: test-environment ## Runs masthead under steady load (ten minutes), then millions of calls and hundreds of kills (twenty).
+soak: test-environment ## Runs masthead under steady load (ten minutes), then hundreds of kills, months of alerts, a million rows for each sink (hours).
 	@$(ROOT) $(PYTHON_IN_VENV) -m bench.soak $(ARGS)
-	@$(ROOT) $(PYTHON_IN_VENV) -m pytest -m soak tests/e2e
+	@$(ROOT) $(PYTHON_IN_VENV) -m pytest -m soak -s tests/e2e tests/unit tests/sinks
 
 .PHONY: fuzz
 fuzz: ## Feeds the parser mutated input for a minute, and stops at the first broken promise.

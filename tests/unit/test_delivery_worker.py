@@ -282,3 +282,42 @@ def test_trouble_with_the_spool_does_not_end_the_sending(spool: Spool, monkeypat
         sink.write(some(0, 10))
         wait_for(lambda: len(server.rows) == 10, "the rows are sent")
     assert any("Input/output error; trying again" in message for message in said)
+
+
+def test_a_half_that_waits_is_found_again_by_the_next_process(tmp_path: Path) -> None:
+    class Small(Never):
+        def send(self, load: Load) -> Outcome:
+            return TooLarge("413") if load.batch.num_rows > 3 else super().send(load)
+
+    folder = tmp_path / "spool"
+    with delivery(Small(), Spool(folder, LARGE), limits=Limits(seconds=0, grace=0.2)) as sink:
+        sink.write(some(0, 10))
+        wait_for(lambda: sink.account.failures > 3, "halves have failed")
+    assert sink.account.dropped == 0
+    server = Server()
+    with delivery(server, Spool(folder, LARGE)):
+        wait_for(lambda: len(server.rows) == 10, "the rows are sent")
+    assert sorted(server.rows) == list(range(10))
+
+
+def test_closing_leaves_an_attempt_that_does_not_end_and_the_next_start_repeats_it(tmp_path: Path) -> None:
+    folder, stuck = tmp_path / "spool", Server()
+    stuck.open.clear()
+    said: list[str] = []
+    held = Spool(folder, LARGE)
+    sink = Delivery("db", stuck, Limits(seconds=0, grace=0.1), held, tell=said.append)
+    sink.write(some(0, 10))
+    wait_for(lambda: sink.account.attempts == 0 and not sink.queued_bytes, "it is being sent")
+    sink.write(some(10, 10))
+    began = time.monotonic()
+    sink.close()
+    assert time.monotonic() - began < 8
+    assert "20 rows wait in the spool for the next start" in said[-1]
+    stuck.open.set()
+    wait_for(lambda: bool(stuck.loads), "the attempt has ended after all")
+    server = Server()
+    with delivery(server, Spool(folder, LARGE)):
+        wait_for(lambda: len(server.rows) == 20, "the rows are sent")
+    assert server.rows == list(range(20))
+    # A server that keeps tokens has them once.
+    assert server.loads[0][1] == stuck.loads[0][1]

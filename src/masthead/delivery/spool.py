@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # A file is closed when it is this long: what is delivered leaves the disk in pieces of this size.
 FILE_BYTES = 16 << 20
 _FIRST = 1 << 32
-_NAME = re.compile(r"(\d{20})\.([0-9a-f]+(?:-[0-9-]+)?)\.(\d+|open)\.(rows|load)")
+_NAME = re.compile(r"(\d{20})\.([0-9a-f]+(?:-[0-9h-]+)?)\.(\d+|open)\.(rows|load)")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from masthead.delivery.spool import Spool
 
 REPORT_EVERY = 60.0
+# So much longer than its grace a sink is waited for.
+_SLACK = 1.0
 # Behind by this share of memory, a sink whose policy is to sample keeps one row of two, four, eight.
 _SAMPLED = ((0.875, 8), (0.75, 4), (0.5, 2))
 
@@ -95,8 +97,11 @@ class Delivery:
         self._loads = 0
         self._queue: deque[tuple[float, Rows]] = deque()
         self._queued = 0
-        # Loads that could not be sent, where there is no spool for them.
+        # Loads that come first: halves of larger ones, and those that failed where there is no spool for them.
         self._again: deque[Load] = deque()
+        # What is being sent out of memory, for `close` to keep when the server takes too long.
+        self._current: Load | None = None
+        self._abandoned = False
         self._changed = threading.Condition()
         self._closing = False
         self._deadline = 0.0
@@ -140,7 +145,9 @@ class Delivery:
             self._closing = True
             self._deadline = self._clock() + self._limits.grace
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(self._limits.grace + _SLACK)
+        if self._thread.is_alive():
+            self._abandon()
         self._sender.close()
         if self._spool:
             self._spool.close()
@@ -150,6 +157,14 @@ class Delivery:
             lost = left - kept
             self.account.add(dropped=lost)
             self._tell(f"{self.name}: {kept:,} rows wait in the spool for the next start" + _lost(lost))
+
+    def _abandon(self) -> None:
+        """Leave an attempt that does not come to an end; its rows are sent anew, token and all, at the next start."""
+        with self._changed:
+            self._abandoned = True
+            current, self._current = self._current, None
+            if self._spool and (current or self._again or self._queue):
+                self._keep([current] if current else [])
 
     def _take(self, rows: Rows) -> int:
         if self._spool and (self._spool.rows or self._failing_since is not None):
@@ -184,7 +199,7 @@ class Delivery:
         while True:
             try:
                 load, spooled = self._next()
-                if load is None:
+                if load is None or self._abandoned:
                     return
                 self._deliver(load, spooled=spooled)
             except (OSError, RuntimeError, MastheadError) as error:
@@ -258,8 +273,15 @@ class Delivery:
 
     def _deliver(self, load: Load, *, spooled: bool) -> None:
         began = self._clock()
+        with self._changed:
+            self._current = None if spooled else load
         outcome = self._sender.send(load)
         self.account.add(attempts=1, seconds=self._clock() - began)
+        with self._changed:
+            if self._abandoned:
+                # The rows are in the spool, and whatever came of them here is not known there.
+                return
+            self._current = None
         match outcome:
             case Sent():
                 self._sent(load, outcome, spooled=spooled)
@@ -300,7 +322,7 @@ class Delivery:
             if self._failing_since is None:
                 self._failing_since = self._clock()
             if not spooled:
-                self._keep(load)
+                self._keep([load])
         keeps = "rows wait in the spool" if self._spool else "rows wait in memory"
         self._say("failing", f"{outcome.reason}; {keeps}, {self.account.waiting:,} now")
         self._rest(self._backoff.failed(outcome.after))
@@ -317,12 +339,13 @@ class Delivery:
                     self._spool.sync()
         return True
 
-    def _keep(self, load: Load) -> None:
-        """Hold a load that could not be sent, and what came behind it, in order."""
+    def _keep(self, loads: list[Load]) -> None:
+        """Hold loads that could not be sent, and what came behind them, in order."""
         if self._spool is None:
-            self._again.append(load)
+            self._again.extendleft(reversed(loads))
             return
-        loads = [load]
+        loads = [*loads, *self._again]
+        self._again.clear()
         while self._queue:
             loads.append(self._load(self._gather()))
         missed = self._spool.put_back(loads)
@@ -330,8 +353,8 @@ class Delivery:
 
     def _keep_rest(self) -> None:
         """Put what is still in memory on the disk: it is time to end."""
-        if self._queue and self._spool:
-            self._keep(self._load(self._gather()))
+        if self._spool and (self._queue or self._again):
+            self._keep([])
 
     def _halve(self, load: Load, outcome: TooLarge, *, spooled: bool) -> None:
         self.account.add(failures=1)
@@ -343,8 +366,12 @@ class Delivery:
             self._say("refused", f"one row refused: {outcome.reason}")
             return
         middle = rows // 2
-        for number, (first, count) in enumerate(((0, middle), (middle, rows - middle))):
-            self._deliver(Load(load.batch.slice(first, count), f"{load.token}-h{number}"), spooled=False)
+        halves = [
+            Load(load.batch.slice(first, count), f"{load.token}-h{number}")
+            for number, (first, count) in enumerate(((0, middle), (middle, rows - middle)))
+        ]
+        with self._changed:
+            self._again.extendleft(reversed(halves))
 
     def _say(self, topic: str, message: str) -> None:
         now = self._clock()
