@@ -8,7 +8,6 @@ use super::{quote, Headers};
 pub(crate) struct Writer<'a> {
     columns: &'a Columns<'a>,
     headers: Headers,
-    /// One for each dictionary of names: a batch that was just made has one in all, one that was read has several.
     names: Vec<Names<'a>>,
     clock: Clock,
     digits: itoa::Buffer,
@@ -21,19 +20,7 @@ pub(crate) struct Writer<'a> {
 )]
 impl<'a> Writer<'a> {
     pub(crate) fn new(columns: &'a Columns<'a>, headers: Headers, out: &'a mut Vec<u8>) -> Writer<'a> {
-        let lists = [
-            &columns.request_fields,
-            &columns.response_fields,
-            &columns.request_trailers,
-            &columns.response_trailers,
-            &columns.interim.fields,
-        ];
-        let mut names: Vec<Names<'a>> = Vec::new();
-        for list in lists {
-            if !names.iter().any(|names| names.belong_to(list)) {
-                names.push(Names::new(&list.names.words, headers));
-            }
-        }
+        let names = Names::of(columns, headers);
         Writer { columns, headers, names, clock: Clock::new(), digits: itoa::Buffer::new(), out }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::columns::{FieldLists, Texts};
+use super::columns::{Columns, FieldLists, Texts};
 use super::{quote, Headers};
 use crate::batch::append;
 
@@ -27,7 +27,7 @@ pub(crate) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(crate) fn new(words: &Texts<'a>, headers: Headers) -> Names<'a> {
+    fn new(words: &Texts<'a>, headers: Headers) -> Names<'a> {
         let mut text = Vec::new();
         let mut numbers: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut names = Vec::with_capacity(words.len());
@@ -45,6 +45,24 @@ impl<'a> Names<'a> {
         // Room behind the last name, for `append` to copy wide.
         text.resize(text.len() + 32, 0);
         Names { dictionary: words.offsets(), text, names, seen: vec![0; numbers.len()], list: 0 }
+    }
+
+    /// One for each dictionary of names: a batch that was just made has one in all, one that was read has several.
+    pub(crate) fn of(columns: &Columns<'a>, headers: Headers) -> Vec<Names<'a>> {
+        let lists = [
+            &columns.request_fields,
+            &columns.response_fields,
+            &columns.request_trailers,
+            &columns.response_trailers,
+            &columns.interim.fields,
+        ];
+        let mut found: Vec<Names<'a>> = Vec::new();
+        for list in lists {
+            if !found.iter().any(|names| names.belong_to(list)) {
+                found.push(Names::new(&list.names.words, headers));
+            }
+        }
+        found
     }
 
     /// Whether these are the names that the lists refer to.

@@ -18,7 +18,7 @@ const VERSION: &[u8] = b"8.17.0";
 pub(crate) fn bulk(batch: &RecordBatch, index: &str) -> Result<Vec<u8>, ArrowError> {
     let columns = Columns::of(batch)?;
     let mut out = Vec::with_capacity(batch.num_rows() * 2_560);
-    let mut documents = Documents { clock: Clock::new(), names: names(&columns) };
+    let mut documents = Documents { clock: Clock::new(), names: Names::of(&columns, Headers::Object) };
     for place in 0..batch.num_rows() {
         let mut action = Object::new(&mut out);
         action.raw(b"{\"create\":{");
@@ -28,23 +28,6 @@ pub(crate) fn bulk(batch: &RecordBatch, index: &str) -> Result<Vec<u8>, ArrowErr
         documents.write(Row { columns: &columns, place }, &mut out);
     }
     Ok(out)
-}
-
-fn names<'a>(columns: &Columns<'a>) -> Vec<Names<'a>> {
-    let lists = [
-        &columns.request_fields,
-        &columns.response_fields,
-        &columns.request_trailers,
-        &columns.response_trailers,
-        &columns.interim.fields,
-    ];
-    let mut found: Vec<Names<'a>> = Vec::new();
-    for list in lists {
-        if !found.iter().any(|names| names.belong_to(list)) {
-            found.push(Names::new(&list.names.words, Headers::Object));
-        }
-    }
-    found
 }
 
 struct Documents<'a> {

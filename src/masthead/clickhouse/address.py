@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
-from masthead.delivery.http import first_line
 from masthead.errors import ConfigError
+from masthead.secret import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -40,4 +40,5 @@ Pattern: TypeAlias = Annotated[str, Field(min_length=1)]
 class Section(BaseModel):
     """A table of the file: what it does not name is refused, and nothing changes once it is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Deferred: what is built for each table by itself would be built once more for all of them, and commands are short.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)

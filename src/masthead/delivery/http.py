@@ -8,13 +8,13 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import urllib3
 
 from masthead.delivery.outcome import Again, Outcome, Refused, Sent, TooLarge
 from masthead.errors import ConfigError
+from masthead.secret import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -236,16 +236,3 @@ def unreachable(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
     text = re.sub(r"^<?[\w.]*(?:Connection|Pool)\w*(?: object at 0x[0-9a-f]+>|\([^)]*\)): ", "", str(reason))
     return text or type(error).__name__
-
-
-def first_line(file: str) -> str:
-    """Read a secret.
-
-    Raises:
-        ConfigError: The file can't be read.
-    """
-    try:
-        return Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        what = f"the secret can't be read: {getattr(error, 'strerror', None) or error}"
-        raise ConfigError(what, file, "name a file that this user may read") from error

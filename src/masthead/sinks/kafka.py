@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from masthead.delivery import Again, Outcome, Sent
-from masthead.delivery.http import first_line
 from masthead.errors import ConfigError, NotSupportedError
+from masthead.secret import first_line
 
 if TYPE_CHECKING:
     from masthead.config.sinks import Kafka
