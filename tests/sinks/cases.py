@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import mmap
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +18,7 @@ from tests.sinks.victorialogs import VictoriaLogs
 if TYPE_CHECKING:
     from pathlib import Path
 
+EXCHANGE = re.compile(rb'"masthead\.exchange_id","value":\{"stringValue":"([^"]+)"')
 # VictoriaLogs by its limit on lines, Kafka by its reader: what a test asks for at most at once.
 Ids = Counter[str]
 
@@ -174,13 +177,11 @@ class CollectorCase:
         return sum(self.ids(0).values())
 
     def ids(self, most: int) -> Ids:
+        # A million records are gigabytes of JSON: they are looked through, not read.
         del most
-        return Counter(
-            attribute["value"]["stringValue"]
-            for record in self.server.records()
-            for attribute in record["attributes"]
-            if attribute["key"] == "masthead.exchange_id"
-        )
+        file = self.server.folder / "logs.json"
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            return Counter(found[1].decode() for found in EXCHANGE.finditer(text))
 
 
 class GrpcCase(CollectorCase):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
-from tests.sinks.clickhouse.engine import Engine, RefusedError, Statement
+from tests.sinks.clickhouse.statements import Engine, RefusedError, Statement
 from tests.sinks.clickhouse.transfer import Packing, content
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tests.sinks.clickhouse.engine import RefusedError
+from tests.sinks.clickhouse.statements import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
