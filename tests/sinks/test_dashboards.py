@@ -68,7 +68,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MetricsSink]:
 
 @pytest.fixture(scope="module")
 def prometheus(metrics: MetricsSink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    watch = Watch([f"127.0.0.1:{metrics.endpoint.port}"], [RULES])
+    watch = Watch([f"127.0.0.1:{metrics.port}"], [RULES])
     with Prometheus(tmp_path_factory.mktemp("prometheus"), watch) as server:
         count = "sum(http_server_request_duration_seconds_count)"
         first = wait_for(lambda: server.query(count), "metrics are read")
@@ -86,7 +86,7 @@ def promtool(*arguments: str, text: str | None = None) -> str:
 
 @needs_promtool
 def test_promtool_has_nothing_to_say_about_the_metrics(metrics: MetricsSink) -> None:
-    text = ask(f"http://127.0.0.1:{metrics.endpoint.port}/metrics").body.decode()
+    text = ask(f"http://127.0.0.1:{metrics.port}/metrics").body.decode()
     assert 'http_route="/v1/orders/{id}"' in text
     assert promtool("check", "metrics", text=text) == ""
 
