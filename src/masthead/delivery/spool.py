@@ -69,6 +69,8 @@ class Spool:
         self.bytes = self.rows = self.damaged = 0
         self._lock = threading.RLock()
         self._journal: Journal | None = None
+        # Closed, and not yet durable.
+        self._written: list[Journal] = []
         self._open_name = ""
         self._closed: list[_File] = []
         self._reading: _Reading | None = None
@@ -102,14 +104,12 @@ class Spool:
 
     def put_back(self, loads: Sequence[Load]) -> int:
         """Keep loads in front of all others, each whole with its token; gives the rows for which there was no room."""
-        missed = 0
         with self._lock:
-            front = self._closed[0].number if self._closed else self._last
-            for load in reversed(loads):
-                front -= 1
-                missed += self._write(_File(front, load.token, load.batch.num_rows, whole=True), load)
-            self._reading = None
-            self._closed.sort()
+            front = (self._closed[0].number if self._closed else self._last) - len(loads)
+        files = [_File(front + place, load.token, load.batch.num_rows, whole=True) for place, load in enumerate(loads)]
+        # Only the thread that reads comes here, so nothing else takes these numbers; others may append meanwhile.
+        missed = sum(self._write(file, load) for file, load in zip(files, loads, strict=True))
+        self._reading = None
         return missed
 
     def next(self, max_rows: int, max_bytes: int) -> Load | None:
@@ -141,13 +141,15 @@ class Spool:
             fresh.replace(progress)
 
     def sync(self) -> None:
-        """Make durable what was appended."""
-        journal = self._journal
-        if journal is not None:
+        """Make durable what was appended; meanwhile others may append."""
+        with self._lock:
+            written, self._written = [*self._written, *([self._journal] if self._journal else [])], []
+        for journal in written:
             journal.sync()
 
     def close(self) -> None:
         """Close the file that is written to, and let go of the folder."""
+        self.sync()
         with self._lock:
             self._finish()
         os.close(self._lock_file)
@@ -177,7 +179,8 @@ class Spool:
             return
         number, token, *_ = self._open_name.split(".")
         file = _File(int(number), token, journal.rows, whole=False)
-        journal.sync()
+        # Whoever appends does not wait for the disk: `sync` comes later.
+        self._written.append(journal)
         (self._folder / self._open_name).rename(self._folder / file.name)
         self._closed.append(file)
 
@@ -190,9 +193,11 @@ class Spool:
         except OSError:
             path.unlink(missing_ok=True)
             return file.rows
-        self._closed.append(file)
-        self.rows += file.rows
-        self.bytes += journal.bytes
+        with self._lock:
+            self._closed.append(file)
+            self._closed.sort()
+            self.rows += file.rows
+            self.bytes += journal.bytes
         return 0
 
     def _recover(self) -> None:

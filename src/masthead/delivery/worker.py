@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REPORT_EVERY = 60.0
 # So much longer than its grace a sink is waited for.
 _SLACK = 1.0
+_SYNC_SECONDS = 1.0
 # Behind by this share of memory, a sink whose policy is to sample keeps one row of two, four, eight.
 _SAMPLED = ((0.875, 8), (0.75, 4), (0.5, 2))
 
@@ -102,6 +103,7 @@ class Delivery:
         # What is being sent out of memory, for `close` to keep when the server takes too long.
         self._current: Load | None = None
         self._abandoned = False
+        self._synced_at = clock()
         self._changed = threading.Condition()
         self._closing = False
         self._deadline = 0.0
@@ -163,8 +165,7 @@ class Delivery:
         with self._changed:
             self._abandoned = True
             current, self._current = self._current, None
-            if self._spool and (current or self._again or self._queue):
-                self._keep([current] if current else [])
+            self._keep(self._held([current] if current else []))
 
     def _take(self, rows: Rows) -> int:
         if self._spool and (self._spool.rows or self._failing_since is not None):
@@ -202,11 +203,18 @@ class Delivery:
                 if load is None or self._abandoned:
                     return
                 self._deliver(load, spooled=spooled)
+                self._sync()
             except (OSError, RuntimeError, MastheadError) as error:
                 # The disk of the spool, most likely. A sink that stops working in silence would be worse.
                 self._say("trouble", f"{error}; trying again")
                 if not self._rest(self._backoff.failed()):
                     return
+
+    def _sync(self) -> None:
+        """Make durable what waits in the spool, about each second."""
+        if self._spool and self._spool.rows and self._clock() - self._synced_at >= _SYNC_SECONDS:
+            self._synced_at = self._clock()
+            self._spool.sync()
 
     def _next(self) -> tuple[Load | None, bool]:
         """Wait for a load; `None` when it is time to end."""
@@ -319,10 +327,12 @@ class Delivery:
     def _failed(self, load: Load, outcome: Again, *, spooled: bool) -> None:
         self.account.add(failures=1)
         with self._changed:
+            # From here on what is written goes to the spool.
             if self._failing_since is None:
                 self._failing_since = self._clock()
-            if not spooled:
-                self._keep([load])
+            held = [] if spooled else self._held([load])
+        # Not under the lock: whoever writes must not wait for the disk.
+        self._keep(held)
         keeps = "rows wait in the spool" if self._spool else "rows wait in memory"
         self._say("failing", f"{outcome.reason}; {keeps}, {self.account.waiting:,} now")
         self._rest(self._backoff.failed(outcome.after))
@@ -330,31 +340,36 @@ class Delivery:
     def _rest(self, seconds: float) -> bool:
         """Wait between attempts; tells whether there is time for another one."""
         until = self._clock() + seconds
-        with self._changed:
-            while (left := until - self._clock()) > 0:
+        while (left := until - self._clock()) > 0:
+            with self._changed:
                 if self._closing and self._clock() >= self._deadline:
                     return False
-                self._changed.wait(min(left, 1.0))
-                if self._spool and not self._closing:
-                    self._spool.sync()
+                self._changed.wait(min(left, _SYNC_SECONDS))
+            self._sync()
         return True
 
-    def _keep(self, loads: list[Load]) -> None:
-        """Hold loads that could not be sent, and what came behind them, in order."""
+    def _held(self, loads: list[Load]) -> list[Load | list[Rows]]:
+        """Take out of memory what has to go to the spool, in order; without a spool it stays, to be tried again."""
         if self._spool is None:
             self._again.extendleft(reversed(loads))
-            return
-        loads = [*loads, *self._again]
+            return []
+        held: list[Load | list[Rows]] = [*loads, *self._again]
         self._again.clear()
         while self._queue:
-            loads.append(self._load(self._gather()))
+            held.append(self._gather())
+        return held
+
+    def _keep(self, held: list[Load | list[Rows]]) -> None:
+        """Put loads in front of all that is in the spool."""
+        if self._spool is None or not held:
+            return
+        loads = [each if isinstance(each, Load) else self._load(each) for each in held]
         missed = self._spool.put_back(loads)
         self.account.add(spooled=sum(each.batch.num_rows for each in loads) - missed, dropped=missed)
 
     def _keep_rest(self) -> None:
         """Put what is still in memory on the disk: it is time to end."""
-        if self._spool and (self._queue or self._again):
-            self._keep([])
+        self._keep(self._held([]))
 
     def _halve(self, load: Load, outcome: TooLarge, *, spooled: bool) -> None:
         self.account.add(failures=1)
