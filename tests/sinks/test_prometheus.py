@@ -140,7 +140,7 @@ def test_a_prometheus_reads_what_was_logged(sink: MetricsSink, tmp_path: Path) -
         assert value("masthead_exchanges_open") == 3
         assert value('masthead_sink_rows_total{sink="loki",outcome="sent"}') == 5
         assert value('ALERTS{alertname="High",alertstate="firing"}') == 1
-        assert value("process_resident_memory_bytes") > 1_000_000
+        assert value('process_resident_memory_bytes{job="masthead"}') > 1_000_000
         begin, end = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
         query = "query=http_server_request_duration_seconds_bucket"
         url = f"{server.url}/api/v1/query_exemplars?{query}&start={begin}&end={end}"

@@ -68,10 +68,8 @@ def test_victorialogs_keeps_what_loki_push_and_elasticsearch_bulk_gave_it(
     assert ask(f"{server.elasticsearch}/_bulk?{fields}", bulk, content_type="application/json").status == 200
     server.save()
     again(server)
-    assert {(row["_msg"], row["tenant"]) for row in server.query("*")} == {
-        ("GET /orders", "blue"),
-        ("GET /items", "green"),
-    }
+    wanted = {("GET /orders", "blue"), ("GET /items", "green")}
+    wait_for(lambda: {(row["_msg"], row["tenant"]) for row in server.query("*")} == wanted, "both records are there")
     assert server.count('tenant:="blue"') == 1
     assert server.query('tenant:="blue"')[0]["_time"] == "2026-05-28T20:26:40.123456789Z"
 

@@ -61,7 +61,9 @@ def test_a_call_is_sent_to_each(tmp_path: Path, capsys: pytest.CaptureFixture[st
     told = capsys.readouterr().err
     assert "file: took a call: GET /masthead-test" in told
     assert "down: status 503: away" in told
-    assert json.loads(path.read_text().splitlines()[0])["url"]["path"] == "/masthead-test"
+    row = json.loads(path.read_text().splitlines()[0])
+    assert row["url"]["path"] == "/masthead-test"
+    assert row["time"] > "2026"
 
 
 def test_an_opensearch_takes_the_template_and_keeps_every_field(

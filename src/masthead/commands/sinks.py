@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from masthead.commands import flags
@@ -17,6 +18,7 @@ from masthead.sinks import complain
 if TYPE_CHECKING:
     import argparse
 
+    from masthead._native import Batch
     from masthead.config import Config
     from masthead.config.sinks import Sink
 
@@ -64,8 +66,7 @@ def _chosen(config: Config, names: list[str]) -> list[Sink]:
 
 
 def _test(config: Config, sink: Sink) -> int:
-    rules = compile_rules(config, complain)
-    (batch,) = native().parse(_CALL, response=False, rules=rules, max_head_bytes=config.capture.max_head_bytes)
+    batch = _made_up(config)
     try:
         made = sender(config, sink)
         outcome = made.send(Load(batch, "masthead-test"))
@@ -75,6 +76,18 @@ def _test(config: Config, sink: Sink) -> int:
     if isinstance(outcome, Sent) and not outcome.refused and not outcome.again:
         return _tell(sink, "took a call: GET /masthead-test", 0)
     return _tell(sink, outcome.reason, 1)
+
+
+def _made_up(config: Config) -> Batch:
+    """Give a call of now: bytes that were only parsed have no time, and a server may not keep what is that old."""
+    import duckdb  # noqa: PLC0415 - loaded when asked for
+
+    rules = compile_rules(config, complain)
+    (parsed,) = native().parse(_CALL, response=False, rules=rules, max_head_bytes=config.capture.max_head_bytes)
+    with duckdb.connect() as connection:
+        now = connection.from_arrow(parsed).project(f"* REPLACE (make_timestamp_ns({time.time_ns()}) AS time)")
+        made: Batch = next(native().Conformed(now))
+    return made
 
 
 def _init(config: Config, sink: Sink) -> int:
