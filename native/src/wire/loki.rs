@@ -1,9 +1,12 @@
 //! Loki's push (Loki HTTP API, "Ingest logs"): streams by their labels, in each line the row as NDJSON has it, and
 //! structured metadata, bounded by Loki's limits (`max_structured_metadata_size`, `max_structured_metadata_entries_count`).
 
+use std::collections::HashSet;
+
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
+use super::folded::Folded;
 use super::json::Object;
 use super::row::{name_of, Row};
 use crate::ndjson::columns::{Columns, FieldLists};
@@ -33,6 +36,7 @@ pub(crate) fn push(
         ends.push(writer.written());
     }
     let mut begin = 0;
+    let mut folded = Folded::of(&columns);
     for (place, end) in ends.into_iter().enumerate() {
         let row = Row { columns: &columns, place };
         let role = columns.role.get(place);
@@ -44,7 +48,7 @@ pub(crate) fn push(
         stream.extend_from_slice(b"\",\"");
         quote::push(text, stream);
         stream.extend_from_slice(b"\",{");
-        cut += metadata(row, stream);
+        cut += metadata(row, &mut folded, stream);
         stream.extend_from_slice(b"}],");
     }
     Ok((put_together(labels, streams), cut))
@@ -72,9 +76,9 @@ fn put_together(labels: &[(String, String)], streams: [Vec<u8>; 3]) -> Vec<u8> {
 }
 
 /// What lines are looked for by, from the most useful on; gives how many entries there was no room for.
-fn metadata(row: Row, out: &mut Vec<u8>) -> u64 {
+fn metadata(row: Row, folded: &mut Folded, out: &mut Vec<u8>) -> u64 {
     let (columns, place) = (row.columns, row.place);
-    let mut entries = Entries { out, count: 0, bytes: 0, cut: 0, names: Vec::new() };
+    let mut entries = Entries { out, count: 0, bytes: 0, cut: 0, names: HashSet::new() };
     let status = columns.status.get(place).map(|status| status.to_string());
     entries.put(b"http_request_method", columns.method.get(place));
     entries.put(b"http_response_status_code", status.as_ref().map(String::as_bytes));
@@ -88,8 +92,8 @@ fn metadata(row: Row, out: &mut Vec<u8>) -> u64 {
     let marks = quality.rows.get(place).into_iter().flatten().filter_map(|mark| quality.words.get(mark));
     let marks = marks.collect::<Vec<_>>().join(&b' ');
     entries.put(b"quality", Some(&marks[..]).filter(|marks| !marks.is_empty()));
-    entries.headers(b"request_header_", &columns.request_fields, place);
-    entries.headers(b"response_header_", &columns.response_fields, place);
+    entries.headers(b"request_header_", folded, &columns.request_fields, place);
+    entries.headers(b"response_header_", folded, &columns.response_fields, place);
     let cut = entries.cut;
     Object::new(out).close(b"");
     cut
@@ -100,8 +104,8 @@ struct Entries<'o> {
     count: usize,
     bytes: usize,
     cut: u64,
-    /// Names of header fields that are there already: `X-A` and `x_a` are one name here.
-    names: Vec<Vec<u8>>,
+    /// Names that are there already.
+    names: HashSet<Vec<u8>>,
 }
 
 impl Entries<'_> {
@@ -120,27 +124,22 @@ impl Entries<'_> {
         self.out.extend_from_slice(b"\",");
     }
 
-    /// Each name once; several values are put together as RFC 9110, section 5.3, has it.
-    fn headers(&mut self, prefix: &[u8], lists: &FieldLists, place: usize) {
-        let Some(places) = lists.rows.get(place) else { return };
-        self.names.clear();
-        for at in places.clone() {
-            let name = label(prefix, lists.names.get(at).unwrap_or_default());
-            if self.names.contains(&name) {
-                continue;
+    /// Each name once; several values are put together as RFC 9110, section 5.3, has it. Of names that are one here and
+    /// two on the wire (`X-A` and `X_A`) the first counts.
+    fn headers(&mut self, prefix: &[u8], folded: &mut Folded, lists: &FieldLists, row: usize) {
+        folded.each(lists, row, |name, places| {
+            let name = label(prefix, name);
+            if self.count >= MOST_ENTRIES || self.names.contains(&name) {
+                self.cut += 1;
+                return;
             }
-            let same = |other: &usize| label(prefix, lists.names.get(*other).unwrap_or_default()) == name;
-            let rest = (at + 1..places.end).filter(same).map(|own| lists.values.get(own).unwrap_or_default());
-            let first = lists.values.get(at).unwrap_or_default();
-            let rest: Vec<&[u8]> = rest.collect();
-            if rest.is_empty() {
-                self.put(&name, Some(first));
-            } else {
-                let all: Vec<&[u8]> = [first].into_iter().chain(rest).collect();
-                self.put(&name, Some(&all.join(&b", "[..])));
+            let value = |place: &usize| lists.values.get(*place).unwrap_or_default();
+            match places {
+                [one] => self.put(&name, Some(value(one))),
+                many => self.put(&name, Some(&many.iter().map(value).collect::<Vec<_>>().join(&b", "[..]))),
             }
-            self.names.push(name);
-        }
+            self.names.insert(name);
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 //! called what in which is listed in docs/fields.md.
 
 pub(crate) mod ecs;
+mod folded;
 mod json;
 pub(crate) mod lines;
 pub(crate) mod loki;

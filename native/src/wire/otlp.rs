@@ -4,6 +4,7 @@
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
+use super::folded::Folded;
 use super::protobuf::{self as pb, message};
 use super::row::{name_of, Row};
 use crate::ndjson::columns::{Columns, FieldLists};
@@ -20,21 +21,23 @@ const ERROR: u64 = 2;
 /// A request with a log record for each row. `resource` are attributes, `observed` is now.
 pub(crate) fn logs(batch: &RecordBatch, resource: &[(String, String)], observed: u64) -> Result<Vec<u8>, ArrowError> {
     let columns = Columns::of(batch)?;
+    let mut folded = Folded::of(&columns);
     Ok(request(batch.num_rows(), resource, |place, out| {
-        message(2, out, |out| record(Row { columns: &columns, place }, observed, out));
+        message(2, out, |out| record(Row { columns: &columns, place }, &mut folded, observed, out));
     }))
 }
 
 /// A request with a span for each row.
 pub(crate) fn traces(batch: &RecordBatch, resource: &[(String, String)]) -> Result<Vec<u8>, ArrowError> {
     let columns = Columns::of(batch)?;
+    let mut folded = Folded::of(&columns);
     Ok(request(batch.num_rows(), resource, |place, out| {
-        message(2, out, |out| span(Row { columns: &columns, place }, out));
+        message(2, out, |out| span(Row { columns: &columns, place }, &mut folded, out));
     }))
 }
 
 /// `ResourceLogs` and `ResourceSpans` have the same numbers: resource 1, scope 2; in the scope: scope 1, records 2.
-fn request(rows: usize, resource: &[(String, String)], each: impl Fn(usize, &mut Vec<u8>)) -> Vec<u8> {
+fn request(rows: usize, resource: &[(String, String)], mut each: impl FnMut(usize, &mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(rows * 2_048);
     message(1, &mut out, |out| {
         message(1, out, |out| {
@@ -56,7 +59,7 @@ fn request(rows: usize, resource: &[(String, String)], each: impl Fn(usize, &mut
 }
 
 /// `LogRecord`.
-fn record(row: Row, observed: u64, out: &mut Vec<u8>) {
+fn record(row: Row, folded: &mut Folded, observed: u64, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
     pb::fixed64(1, columns.time.get(place).unwrap_or_default().cast_unsigned(), out);
     let status = columns.status.get(place);
@@ -68,7 +71,7 @@ fn record(row: Row, observed: u64, out: &mut Vec<u8>) {
     pb::number(2, number, out);
     pb::bytes(3, word, out);
     message(5, out, |out| pb::bytes(1, &body(row), out));
-    attributes(row, 6, out);
+    attributes(row, folded, 6, out);
     if let Some(flags) = columns.trace_flags.get(place) {
         pb::fixed32(8, u32::from(flags), out);
     }
@@ -97,7 +100,7 @@ fn body(row: Row) -> Vec<u8> {
 }
 
 /// `Span`.
-fn span(row: Row, out: &mut Vec<u8>) {
+fn span(row: Row, folded: &mut Folded, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
     let exchange = columns.exchange_id.get(place).unwrap_or_default();
     // Without a trace of the caller's the call is one of its own, whose id is made from the exchange's.
@@ -114,34 +117,40 @@ fn span(row: Row, out: &mut Vec<u8>) {
         pb::bytes(4, &parent, out);
     }
     let mut name = columns.method.get(place).filter(|method| Row::is_known_method(method)).unwrap_or(b"HTTP").to_vec();
-    if let Some(route) = columns.route.get(place) {
+    // A server's span has a route in its name only where it is really known; a caller's has a template.
+    if let Some(route) = columns.route.get(place).filter(|_| row.is_client() || row.is_configured()) {
         name.push(b' ');
         name.extend_from_slice(route);
     }
     pb::bytes(5, &name, out);
-    pb::number(6, if row.is_client() { CLIENT } else { SERVER }, out);
+    match columns.role.get(place) {
+        Some(b"client") => pb::number(6, CLIENT, out),
+        Some(b"server") => pb::number(6, SERVER, out),
+        // Of a recording nobody knows (`SPAN_KIND_UNSPECIFIED`).
+        _ => {}
+    }
     pb::fixed64(7, columns.time.get(place).unwrap_or_default().cast_unsigned(), out);
     pb::fixed64(8, row.end_ns().cast_unsigned(), out);
-    attributes(row, 9, out);
+    attributes(row, folded, 9, out);
     if row.error().is_some() {
         message(15, out, |out| pb::number(3, ERROR, out));
     }
 }
 
 /// Each attribute of the row as field `field` of the message.
-fn attributes(row: Row, field: u32, out: &mut Vec<u8>) {
+fn attributes(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
-    http(row, field, out);
+    http(row, folded, field, out);
     addresses(row, field, out);
     let (path, pid) = (columns.process_executable.get(place), columns.process_pid.get(place));
     integer(field, b"process.pid", pid.map(i64::from), out);
     text(field, b"process.executable.path", path, out);
     text(field, b"process.executable.name", path.map(name_of), out);
     text(field, b"container.id", columns.container_id.get(place), out);
-    own(row, field, out);
+    own(row, folded, field, out);
 }
 
-fn http(row: Row, field: u32, out: &mut Vec<u8>) {
+fn http(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
     let method = columns.method.get(place);
     let known = method.filter(|method| Row::is_known_method(method));
@@ -150,7 +159,7 @@ fn http(row: Row, field: u32, out: &mut Vec<u8>) {
     integer(field, b"http.response.status_code", columns.status.get(place).map(i64::from), out);
     let failure = row.error().map(|failure| failure.text());
     text(field, b"error.type", failure.as_ref().map(String::as_bytes), out);
-    let name: &[u8] = if row.is_configured() { b"http.route" } else { b"url.template" };
+    let name: &[u8] = if row.is_configured() && !row.is_client() { b"http.route" } else { b"url.template" };
     text(field, name, columns.route.get(place), out);
     text(field, b"url.scheme", columns.scheme.get(place), out);
     text(field, b"url.path", columns.path.get(place), out);
@@ -158,8 +167,8 @@ fn http(row: Row, field: u32, out: &mut Vec<u8>) {
     integer(field, b"http.request.body.size", columns.request_body_bytes.get(place).and_then(signed), out);
     integer(field, b"http.response.body.size", columns.response_body_bytes.get(place).and_then(signed), out);
     text(field, b"user_agent.original", Row::first(&columns.request_fields, place, b"user-agent"), out);
-    headers(field, b"http.request.header.", &columns.request_fields, place, out);
-    headers(field, b"http.response.header.", &columns.response_fields, place, out);
+    headers(field, b"http.request.header.", folded, &columns.request_fields, place, out);
+    headers(field, b"http.response.header.", folded, &columns.response_fields, place, out);
     if let Some((name, version)) = columns.protocol.get(place).map(name_and_version) {
         text(field, b"network.protocol.name", Some(name), out);
         text(field, b"network.protocol.version", version, out);
@@ -185,7 +194,7 @@ fn addresses(row: Row, field: u32, out: &mut Vec<u8>) {
 }
 
 /// What OpenTelemetry has no name for.
-fn own(row: Row, field: u32, out: &mut Vec<u8>) {
+fn own(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
     text(field, b"masthead.exchange_id", columns.exchange_id.get(place), out);
     text(field, b"masthead.connection_id", columns.connection_id.get(place), out);
@@ -202,9 +211,9 @@ fn own(row: Row, field: u32, out: &mut Vec<u8>) {
     integer(field, b"masthead.ttfb_ns", columns.ttfb_ns.get(place), out);
     integer(field, b"masthead.duration_ns", columns.duration_ns.get(place), out);
     integer(field, b"masthead.head_spread_ns", columns.head_spread_ns.get(place), out);
-    headers(field, b"masthead.request_trailer.", &columns.request_trailers, place, out);
-    headers(field, b"masthead.response_trailer.", &columns.response_trailers, place, out);
-    interim(row, field, out);
+    headers(field, b"masthead.request_trailer.", folded, &columns.request_trailers, place, out);
+    headers(field, b"masthead.response_trailer.", folded, &columns.response_trailers, place, out);
+    interim(row, folded, field, out);
     let quality = &columns.quality;
     let marks = quality.rows.get(place).into_iter().flatten().filter_map(|mark| quality.words.get(mark));
     texts(field, &[b"masthead.quality"], marks.collect(), out);
@@ -214,7 +223,7 @@ fn own(row: Row, field: u32, out: &mut Vec<u8>) {
 }
 
 /// Interim responses: an array of key-value lists, `status` and the fields.
-fn interim(row: Row, field: u32, out: &mut Vec<u8>) {
+fn interim(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
     let interim = &row.columns.interim;
     let Some(places) = interim.rows.get(row.place).filter(|places| !places.is_empty()) else { return };
     message(field, out, |out| {
@@ -225,7 +234,7 @@ fn interim(row: Row, field: u32, out: &mut Vec<u8>) {
                     message(1, out, |out| {
                         message(6, out, |out| {
                             integer(1, b"status", interim.statuses.get(place).map(i64::from), out);
-                            headers(1, b"header.", &interim.fields, place, out);
+                            headers(1, b"header.", folded, &interim.fields, place, out);
                         });
                     });
                 }
@@ -235,17 +244,11 @@ fn interim(row: Row, field: u32, out: &mut Vec<u8>) {
 }
 
 /// Each name of a list once, in lower case, with all its values in order.
-fn headers(field: u32, prefix: &[u8], lists: &FieldLists, place: usize, out: &mut Vec<u8>) {
-    let Some(places) = lists.rows.get(place) else { return };
-    for at in places.clone() {
-        let name = lists.names.get(at).unwrap_or_default();
-        let is_same = |other: &usize| lists.names.get(*other).is_some_and(|own| own.eq_ignore_ascii_case(name));
-        if (places.start..at).any(|earlier| is_same(&earlier)) {
-            continue;
-        }
-        let values = (at..places.end).filter(is_same).map(|own| lists.values.get(own).unwrap_or_default()).collect();
-        texts(field, &[prefix, &name.to_ascii_lowercase()], values, out);
-    }
+fn headers(field: u32, prefix: &[u8], folded: &mut Folded, lists: &FieldLists, row: usize, out: &mut Vec<u8>) {
+    folded.each(lists, row, |name, places| {
+        let values = places.iter().map(|place| lists.values.get(*place).unwrap_or_default()).collect();
+        texts(field, &[prefix, name], values, out);
+    });
 }
 
 /// `KeyValue` with a text.

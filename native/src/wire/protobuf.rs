@@ -66,14 +66,14 @@ pub(super) fn sized(length: usize) -> usize {
 
 /// A message that is written first and measured afterwards.
 pub(super) fn message(field: u32, out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
-    // Four bytes hold any length below 256 MiB; a varint may be longer than it need be.
+    // Five bytes hold any length below 32 GiB; a varint may be longer than it need be.
     tag(field, LENGTH, out);
     let place = out.len();
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&[0; 5]);
     fill(out);
-    let length = (out.len() - place - 4) as u64;
-    for (index, byte) in out[place..place + 4].iter_mut().enumerate() {
-        let more = if index < 3 { 0x80 } else { 0 };
+    let length = (out.len() - place - 5) as u64;
+    for (index, byte) in out[place..place + 5].iter_mut().enumerate() {
+        let more = if index < 4 { 0x80 } else { 0 };
         *byte = low(length >> (7 * index)) | more;
     }
 }
