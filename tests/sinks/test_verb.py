@@ -105,7 +105,8 @@ def test_an_elasticsearch_is_given_policy_and_template() -> None:
     made = json.loads(body2)
     assert made["template"]["settings"]["index.lifecycle.name"] == "masthead"
     assert made["template"]["mappings"]["properties"]["http"]["properties"]["request"]["properties"]["headers"] == {
-        "type": "flattened"
+        "type": "flattened",
+        "ignore_above": 8191,
     }
 
 

@@ -51,7 +51,8 @@ def template(kind: Kind, index: str) -> dict[str, Any]:
 
 def mappings(kind: Kind) -> dict[str, Any]:
     """Give the types of a document's fields."""
-    flat = {"type": "flattened" if kind == "elasticsearch" else "flat_object"}
+    # A value beyond what the index can hold as one term would cost the whole document.
+    flat = {"type": "flattened", "ignore_above": 8191} if kind == "elasticsearch" else {"type": "flat_object"}
     wide = {"type": "wildcard"} if kind == "elasticsearch" else {"type": "keyword", "ignore_above": 8191}
     properties: dict[str, Any] = {}
     for names, form in (
