@@ -64,7 +64,7 @@ def test_a_load_is_given_again_until_it_is_done(tmp_path: Path) -> None:
 def test_what_is_put_back_stands_in_front_and_keeps_its_token(tmp_path: Path) -> None:
     spool = Spool(tmp_path, LARGE)
     spool.append(some(20, 10))
-    assert spool.put_back([Load(some(0, 10), "a1-1"), Load(some(10, 10), "a1-2")]) == 0
+    assert spool.put_back([Load(some(0, 10), "a1-1"), Load(some(10, 10), "a1-2")]) == []
     found = list(drained(spool))
     assert [rows[0] for rows, _ in found] == [0, 10, 20]
     assert [token for _, token in found][:2] == ["a1-1", "a1-2"]
@@ -160,3 +160,42 @@ def test_two_processes_never_share_one(tmp_path: Path) -> None:
         Spool(tmp_path, LARGE)
     first.close()
     Spool(tmp_path, LARGE).close()
+
+
+def test_what_takes_the_place_of_a_load_comes_first_and_the_load_not_again(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, LARGE)
+    for first in range(0, 30, 10):
+        spool.append(some(first, 10))
+    load = spool.next(10, LARGE)
+    assert load is not None
+    assert spool.replace(load, [Load(some(100, 5), "a-h0"), Load(some(105, 5), "a-h1")]) == []
+    assert spool.rows == 30
+    killed(spool)
+    # A kill at this moment loses none of them.
+    later = Spool(tmp_path, LARGE)
+    assert [each for rows, _ in drained(later) for each in rows] == [*range(100, 110), *range(10, 30)]
+
+
+def test_a_file_that_can_not_be_renamed_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path, LARGE)
+    spool.append(some(0, 10))
+
+    def refused(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.rename", refused)
+        patched.setattr(spooling, "FILE_BYTES", 1)
+        assert spool.append(some(10, 10))
+    assert [each for rows, _ in drained(spool) for each in rows] == list(range(20))
+    assert spool.rows == 0
+
+
+def test_a_file_that_was_taken_away_is_counted_and_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "FILE_BYTES", 1)
+    spool = Spool(tmp_path, LARGE)
+    spool.append(some(0, 10))
+    spool.append(some(10, 10))
+    min(tmp_path.glob("*.rows")).unlink()
+    assert [rows for rows, _ in drained(spool)] == [list(range(10, 20))]
+    assert (spool.rows, spool.damaged) == (0, 10)

@@ -72,6 +72,7 @@ def delivery(
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("masthead.delivery.backoff.FIRST", 0.01)
+    monkeypatch.setattr("masthead.delivery.backoff.LONGEST", 0.05)
 
 
 @pytest.fixture
@@ -321,3 +322,57 @@ def test_closing_leaves_an_attempt_that_does_not_end_and_the_next_start_repeats_
     assert server.rows == list(range(20))
     # A server that keeps tokens has them once.
     assert server.loads[0][1] == stuck.loads[0][1]
+
+
+@pytest.mark.parametrize("spooled", [True, False])
+def test_whatever_a_sender_raises_its_rows_are_sent_again(spool: Spool, *, spooled: bool) -> None:
+    class Broken(Server):
+        def send(self, load: Load) -> Outcome:
+            if len(self.answers) < 3:
+                self.answers.append(Sent())
+                raise (ValueError, TypeError, RuntimeError)[len(self.answers) - 1]("out of range")
+            return super().send(load)
+
+    server, said = Broken(), list[str]()
+    with delivery(server, spool if spooled else None, said=said) as sink:
+        sink.write(some(0, 10))
+        wait_for(lambda: len(server.rows) == 10, "the rows are sent")
+    assert (sink.account.sent, sink.account.failures) == (10, 3)
+    assert "a defect: ValueError: out of range" in said[0]
+
+
+def test_rests_of_rests_are_kept_however_often(spool: Spool) -> None:
+    server = Server(*([Sent(again=(0,))] * 80))
+    with delivery(server, spool) as sink:
+        sink.write(some(0, 3))
+        wait_for(lambda: sink.account.waiting == 0, "all is sent", 60)
+    assert sorted(server.rows) == [0, 1, 2]
+    assert sink.account.dropped == 0
+
+
+def test_with_a_full_disk_rows_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path / "spool", LARGE)
+    monkeypatch.setattr(spool, "append", lambda _: False)
+    monkeypatch.setattr(spool, "_write", lambda *_: False)
+    server = Server(Again("busy"), Again("busy"))
+    with delivery(server, spool) as sink:
+        for first in range(0, 50, 10):
+            assert sink.write(some(first, 10)) == 0
+        wait_for(lambda: len(server.rows) == 50, "all is sent")
+    assert sink.account.dropped == 0
+    assert sorted(server.rows) == list(range(50))
+
+
+def test_a_disk_that_can_not_sync_ends_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(spool, "sync", refused)
+    monkeypatch.setattr("masthead.delivery.worker._SYNC_SECONDS", 0.0)
+    server, said = Server(Again("busy"), Again("busy")), list[str]()
+    with delivery(server, spool, said=said) as sink:
+        sink.write(some(0, 10))
+        wait_for(lambda: len(server.rows) == 10, "the rows are sent")
+        sink.write(some(10, 10))
+    assert server.rows == list(range(20))
+    assert any("Input/output error" in message for message in said)

@@ -8,13 +8,14 @@ after a restart. A file of one load that failed keeps that load's token (`….lo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,12 @@ class _File:
     token: str
     rows: int
     whole: bool
+    unfinished: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.number:020}.{self.token}.{self.rows}.{'load' if self.whole else 'rows'}"
+        rows = "open" if self.unfinished else self.rows
+        return f"{self.number:020}.{self.token}.{rows}.{'load' if self.whole else 'rows'}"
 
 
 class Spool:
@@ -94,7 +97,10 @@ class Spool:
                 journal = self._journal or self._begin()
                 before = journal.bytes
                 journal.append(batch)
-            except OSError:
+            except (OSError, RuntimeError):
+                if self._journal is not None and self._journal.spoiled:
+                    # Nothing may follow half a frame: the next rows begin another file.
+                    self._finish()
                 return False
             self.rows += batch.num_rows
             self.bytes += journal.bytes - before
@@ -102,13 +108,25 @@ class Spool:
                 self._finish()
         return True
 
-    def put_back(self, loads: Sequence[Load]) -> int:
-        """Keep loads in front of all others, each whole with its token; gives the rows for which there was no room."""
+    def put_back(self, loads: Sequence[Load]) -> list[Load]:
+        """Keep loads in front of all others, each whole with its token; gives those for which there was no room."""
         with self._lock:
             front = (self._closed[0].number if self._closed else self._last) - len(loads)
         files = [_File(front + place, load.token, load.batch.num_rows, whole=True) for place, load in enumerate(loads)]
         # Only the thread that reads comes here, so nothing else takes these numbers; others may append meanwhile.
-        missed = sum(self._write(file, load) for file, load in zip(files, loads, strict=True))
+        missed = [load for file, load in zip(files, loads, strict=True) if not self._write(file, load)]
+        self._reading = None
+        return missed
+
+    def replace(self, load: Load, loads: Sequence[Load]) -> list[Load]:
+        """Put loads in the place of the one that `next` gave last; gives those for which there was no room.
+
+        They are there before it is forgotten: a kill in between doubles rows, and loses none.
+        """
+        reading = self._reading
+        missed = self.put_back(loads)
+        self._reading = reading
+        self.done(load)
         self._reading = None
         return missed
 
@@ -137,33 +155,53 @@ class Spool:
         else:
             progress = self._folder / "progress"
             fresh = progress.with_suffix(".new")
-            fresh.write_text(json.dumps({"file": reading.file.name, "frames": reading.frames}))
-            fresh.replace(progress)
+            # A disk that does not take this doubles rows at the next start, and loses none.
+            with contextlib.suppress(OSError):
+                fresh.write_text(json.dumps({"file": reading.file.name, "frames": reading.frames}))
+                fresh.replace(progress)
 
     def sync(self) -> None:
         """Make durable what was appended; meanwhile others may append."""
         with self._lock:
             written, self._written = [*self._written, *([self._journal] if self._journal else [])], []
+        failed: OSError | None = None
         for journal in written:
-            journal.sync()
+            try:
+                journal.sync()
+            except OSError as error:
+                failed = error
+                with self._lock:
+                    self._written.append(journal)
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """Close the file that is written to, and let go of the folder."""
-        self.sync()
-        with self._lock:
-            self._finish()
-        os.close(self._lock_file)
+        try:
+            self.sync()
+        finally:
+            with self._lock:
+                self._finish()
+            os.close(self._lock_file)
 
     def _open(self) -> _Reading | None:
         """Begin to read the first file; the one that is written to is closed for it where there is no other."""
-        with self._lock:
-            if not self._closed:
-                self._finish()
-            if not self._closed:
-                return None
-            first = self._closed[0]
-        self._reading = _Reading(self._folder, first, self._progress(first))
-        return self._reading
+        while True:
+            with self._lock:
+                if not self._closed:
+                    self._finish()
+                if not self._closed:
+                    return None
+                first = self._closed[0]
+            try:
+                self._reading = _Reading(self._folder, first, self._progress(first))
+            except FileNotFoundError:
+                # Somebody took it away: its rows can't be read back.
+                with self._lock:
+                    self._closed.remove(first)
+                    self.rows, self.damaged = max(0, self.rows - first.rows), self.damaged + first.rows
+            else:
+                return self._reading
 
     def _begin(self) -> Journal:
         self._last += 1
@@ -181,24 +219,29 @@ class Spool:
         file = _File(int(number), token, journal.rows, whole=False)
         # Whoever appends does not wait for the disk: `sync` comes later.
         self._written.append(journal)
-        (self._folder / self._open_name).rename(self._folder / file.name)
+        try:
+            (self._folder / self._open_name).rename(self._folder / file.name)
+        except OSError:
+            # It keeps the name that it has, and is read all the same.
+            file = replace(file, unfinished=True)
         self._closed.append(file)
 
-    def _write(self, file: _File, load: Load) -> int:
+    def _write(self, file: _File, load: Load) -> bool:
         path = self._folder / file.name
         try:
             journal = native().Journal(str(path), secrets.randbits(64))
             journal.append(load.batch)
             journal.sync()
-        except OSError:
-            path.unlink(missing_ok=True)
-            return file.rows
+        except (OSError, RuntimeError):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            return False
         with self._lock:
             self._closed.append(file)
             self._closed.sort()
             self.rows += file.rows
             self.bytes += journal.bytes
-        return 0
+        return True
 
     def _recover(self) -> None:
         for path in sorted(self._folder.iterdir()):
@@ -230,8 +273,9 @@ class Spool:
         with self._lock:
             self.damaged += reading.missing
             self.rows -= reading.missing
-            self.bytes -= path.stat().st_size
-            path.unlink()
+            with contextlib.suppress(OSError):
+                self.bytes -= path.stat().st_size
+                path.unlink()
             self._closed.remove(reading.file)
             self._reading = None
 

@@ -7,6 +7,7 @@ server.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
@@ -17,11 +18,10 @@ from typing import TYPE_CHECKING, Literal, cast
 from masthead.delivery.account import Account
 from masthead.delivery.backoff import Backoff
 from masthead.delivery.outcome import Again, Load, Refused, Sender, Sent, TooLarge
-from masthead.errors import MastheadError
 from masthead.extension import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from masthead._native import Batch as Rows
     from masthead.batch import Batch
@@ -31,6 +31,7 @@ REPORT_EVERY = 60.0
 # So much longer than its grace a sink is waited for.
 _SLACK = 1.0
 _SYNC_SECONDS = 1.0
+_UNREADABLE_SECONDS = 0.2
 # Behind by this share of memory, a sink whose policy is to sample keeps one row of two, four, eight.
 _SAMPLED = ((0.875, 8), (0.75, 4), (0.5, 2))
 
@@ -152,7 +153,10 @@ class Delivery:
             self._abandon()
         self._sender.close()
         if self._spool:
-            self._spool.close()
+            try:
+                self._spool.close()
+            except OSError as error:
+                self._tell(f"{self.name}: the spool: {error}")
         left = self.account.waiting
         if left:
             kept = self._spool.rows if self._spool else 0
@@ -180,10 +184,18 @@ class Delivery:
         return self._to_spool(rows)
 
     def _to_spool(self, rows: Rows) -> int:
-        if self._spool is None or not self._spool.append(rows):
-            return rows.num_rows
-        self.account.add(spooled=rows.num_rows)
-        return 0
+        if self._spool is not None and self._spool.append(rows):
+            self.account.add(spooled=rows.num_rows)
+            return 0
+        nothing_before = self._spool is not None and not self._spool.rows
+        if nothing_before and self._held_bytes() + rows.nbytes <= self._limits.memory:
+            self._queue.append((self._clock(), rows))
+            self._queued += rows.nbytes
+            return 0
+        return rows.num_rows
+
+    def _held_bytes(self) -> int:
+        return self._queued + sum(load.batch.nbytes for load in self._again)
 
     def _sampled(self, rows: Rows) -> Rows:
         """Leave rows out while too many wait, and say so."""
@@ -204,8 +216,8 @@ class Delivery:
                     return
                 self._deliver(load, spooled=spooled)
                 self._sync()
-            except (OSError, RuntimeError, MastheadError) as error:
-                # The disk of the spool, most likely. A sink that stops working in silence would be worse.
+            except Exception as error:  # noqa: BLE001 - a sink that stops working in silence would be worse
+                # The disk of the spool, most likely: what a sender raises is an outcome.
                 self._say("trouble", f"{error}; trying again")
                 if not self._rest(self._backoff.failed()):
                     return
@@ -214,7 +226,10 @@ class Delivery:
         """Make durable what waits in the spool, about each second."""
         if self._spool and self._spool.rows and self._clock() - self._synced_at >= _SYNC_SECONDS:
             self._synced_at = self._clock()
-            self._spool.sync()
+            try:
+                self._spool.sync()
+            except OSError as error:
+                self._say("sync", f"{error}; rows of the spool may not survive a power cut yet")
 
     def _next(self) -> tuple[Load | None, bool]:
         """Wait for a load; `None` when it is time to end."""
@@ -233,6 +248,9 @@ class Delivery:
                 return self._load(some), False
             if load := self._from_spool():
                 return load, True
+            with self._changed:
+                # What waits can't be read just now.
+                self._changed.wait(_UNREADABLE_SECONDS)
 
     def _from_spool(self) -> Load | None:
         if self._spool is None:
@@ -283,7 +301,10 @@ class Delivery:
         began = self._clock()
         with self._changed:
             self._current = None if spooled else load
-        outcome = self._sender.send(load)
+        try:
+            outcome = self._sender.send(load)
+        except Exception as error:  # noqa: BLE001 - whatever it is, these rows have not arrived
+            outcome = Again(f"a defect: {type(error).__name__}: {error}")
         self.account.add(attempts=1, seconds=self._clock() - began)
         with self._changed:
             if self._abandoned:
@@ -307,11 +328,12 @@ class Delivery:
         self.account.add(sent=rows, refused=outcome.refused, bytes=outcome.bytes)
         if outcome.refused:
             self._say("refused", f"{outcome.refused:,} rows refused: {outcome.reason}")
-        self._settle(load, spooled=spooled)
         if outcome.again:
-            left = Load(load.batch.take(list(outcome.again)), f"{load.token}-{len(outcome.again)}")
-            self._failed(left, Again(outcome.reason or "busy", outcome.after), spooled=False)
+            left = Load(load.batch.take(list(outcome.again)), _token_of_rest(load, outcome.again))
+            kept = self._in_place_of(load, [left], spooled=spooled)
+            self._failed(left, Again(outcome.reason or "busy", outcome.after), spooled=kept)
             return
+        self._settle(load, spooled=spooled)
         self._backoff.succeeded()
         if self._failing_since is not None:
             seconds = self._clock() - self._failing_since
@@ -323,6 +345,15 @@ class Delivery:
         if spooled and self._spool:
             with self._changed:
                 self._spool.done(load)
+
+    def _in_place_of(self, load: Load, loads: list[Load], *, spooled: bool) -> bool:
+        """Put loads in the place of one that came from the spool, if it did; what has no room there is in memory."""
+        if not spooled or self._spool is None:
+            return False
+        missed = self._spool.replace(load, loads)
+        with self._changed:
+            self._again.extendleft(reversed(missed))
+        return True
 
     def _failed(self, load: Load, outcome: Again, *, spooled: bool) -> None:
         self.account.add(failures=1)
@@ -365,7 +396,12 @@ class Delivery:
             return
         loads = [each if isinstance(each, Load) else self._load(each) for each in held]
         missed = self._spool.put_back(loads)
-        self.account.add(spooled=sum(each.batch.num_rows for each in loads) - missed, dropped=missed)
+        self.account.add(
+            spooled=sum(each.batch.num_rows for each in loads) - sum(each.batch.num_rows for each in missed)
+        )
+        with self._changed:
+            # The disk is full, say: memory held them before, and does so again.
+            self._again.extend(missed)
 
     def _keep_rest(self) -> None:
         """Put what is still in memory on the disk: it is time to end."""
@@ -373,10 +409,9 @@ class Delivery:
 
     def _halve(self, load: Load, outcome: TooLarge, *, spooled: bool) -> None:
         self.account.add(failures=1)
-        # First, since a half that fails goes back in front.
-        self._settle(load, spooled=spooled)
         rows = load.batch.num_rows
         if rows == 1:
+            self._settle(load, spooled=spooled)
             self.account.add(refused=1)
             self._say("refused", f"one row refused: {outcome.reason}")
             return
@@ -385,14 +420,20 @@ class Delivery:
             Load(load.batch.slice(first, count), f"{load.token}-h{number}")
             for number, (first, count) in enumerate(((0, middle), (middle, rows - middle)))
         ]
-        with self._changed:
-            self._again.extendleft(reversed(halves))
+        if not self._in_place_of(load, halves, spooled=spooled):
+            with self._changed:
+                self._again.extendleft(reversed(halves))
 
     def _say(self, topic: str, message: str) -> None:
         now = self._clock()
         if now - self._told.get(topic, -REPORT_EVERY) >= REPORT_EVERY:
             self._told[topic] = now
             self._tell(f"{self.name}: {message}")
+
+
+def _token_of_rest(load: Load, places: Sequence[int]) -> str:
+    """Give a token of its own to the rest of a load: as long as any other, however often rests have rests."""
+    return hashlib.sha256(f"{load.token}:{list(places)}".encode()).hexdigest()[:16]
 
 
 def _lost(rows: int) -> str:
