@@ -337,7 +337,7 @@ def test_whatever_a_sender_raises_its_rows_are_sent_again(spool: Spool, *, spool
     with delivery(server, spool if spooled else None, said=said) as sink:
         sink.write(some(0, 10))
         wait_for(lambda: len(server.rows) == 10, "the rows are sent")
-    assert (sink.account.sent, sink.account.failures) == (10, 3)
+    assert (sink.account.sent, sink.account.failures) == (10, 3), said
     assert "a defect: ValueError: out of range" in said[0]
 
 

@@ -60,8 +60,8 @@ class Address:
         try:
             found = urlsplit(text)
             port = found.port or _PORTS.get(found.scheme, 0)
-        except ValueError as error:
-            raise ConfigError(f"not the address of a database: {error}", _shown(text), _FORM) from error
+        except ValueError:
+            raise ConfigError("not the address of a database", _shown(text), _FORM) from None
         if found.password:
             remedy = "leave it out of the address: put it into a file (store.password_file) or into CLICKHOUSE_PASSWORD"
             raise ConfigError("a password in an address is seen by everybody on the host", _shown(text), remedy)
@@ -90,4 +90,5 @@ class Address:
 
 
 def _shown(text: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", text)
+    # Greedy: a password may hold what an address can't.
+    return re.sub(r"//.*@", "//***@", text)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # ClickHouse's ErrorCodes.cpp: what `masthead store init` mends.
 _UNPREPARED = {16: "a column is missing", 60: "there is no table", 81: "there is no database"}
 _MEMORY = 241
+_FEWEST = 1_000
 
 
 class Sender:
@@ -47,11 +48,14 @@ class Sender:
             # A load is one block: it is there as a whole or not at all.
             "max_insert_block_size": str(max(load.batch.num_rows, 1)),
             "async_insert": "0",
+            # On a cluster "yes" means that the shard has the rows, not that they are queued for it.
+            "insert_distributed_sync": "1",
         }
         try:
             self._client.insert(f"INSERT INTO {TABLE} ({', '.join(columns())}) FORMAT ArrowStream", data, settings)
         except DatabaseError as error:
-            if error.code == _MEMORY and load.batch.num_rows > 1:
+            # "(total)" and "(for user)" pass; smaller loads help where it is the query's own memory.
+            if error.code == _MEMORY and "for query" in str(error) and load.batch.num_rows > _FEWEST:
                 return TooLarge(str(error))
             return Again(_explained(error))
         return Sent(bytes=len(data))

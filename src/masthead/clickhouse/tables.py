@@ -102,7 +102,7 @@ def statements(layout: Layout) -> list[str]:
             f"CREATE TABLE IF NOT EXISTS {TABLE}{on} AS {LOCAL}\n"
             f"ENGINE = Distributed('{layout.cluster}', currentDatabase(), {LOCAL}, cityHash64(host))"
         )
-    made.append(f"CREATE VIEW IF NOT EXISTS {FAILED}{on} AS SELECT * FROM {TABLE} WHERE class = 'errors'")
+    made.append(f"CREATE OR REPLACE VIEW {FAILED}{on} AS SELECT * FROM {TABLE} WHERE class = 'errors'")
     return made
 
 

@@ -49,7 +49,14 @@ def pushes(config: Config) -> list[tuple[Mapping[str, str], float, Callable[[byt
 def close_all(sinks: Sequence[Seam]) -> None:
     """Close sinks beside each other: each may need its time for what still waits."""
     with ThreadPoolExecutor(max_workers=max(1, len(sinks)), thread_name_prefix="masthead-close") as pool:
-        list(pool.map(lambda sink: sink.close(), sinks))
+        list(pool.map(_close, sinks))
+
+
+def _close(sink: Seam) -> None:
+    try:
+        sink.close()
+    except Exception as error:  # noqa: BLE001 - the others and the accounts are still to come
+        complain(f"{getattr(sink, 'name', type(sink).__name__)}: could not be closed: {error}")
 
 
 def accounts(sinks: Sequence[Seam]) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import sys
 import time
 from typing import TYPE_CHECKING
 
 from masthead.commands import flags
 from masthead.commands.sending import prepare, sender
-from masthead.config.sinks import sink_name
+from masthead.config.sinks import File, sink_name
 from masthead.delivery import Load, Sent
 from masthead.errors import MastheadError, UsageError
 from masthead.extension import native
@@ -67,9 +69,12 @@ def _chosen(config: Config, names: list[str]) -> list[Sink]:
 
 def _test(config: Config, sink: Sink) -> int:
     batch = _made_up(config)
+    if isinstance(sink, File):
+        # Beside a running service the file is the service's to rotate.
+        sink = sink.model_copy(update={"rotate_bytes": "", "rotate_hours": 0.0, "compression": "none"})
     try:
         made = sender(config, sink)
-        outcome = made.send(Load(batch, "masthead-test"))
+        outcome = made.send(Load(batch, secrets.token_hex(8)))
         made.close()
     except MastheadError as error:
         return _tell(sink, str(error), 1)
@@ -105,4 +110,6 @@ def _tell(sink: Sink, words: str, code: int) -> int:
 
 def _place(sink: Sink) -> str:
     places = (getattr(sink, name, "") for name in ("url", "brokers", "address", "path"))
-    return next((str(place) for place in places if place), "")
+    place = next((str(place) for place in places if place), "")
+    # Tokens stand in queries, and passwords where they should not.
+    return re.sub(r"//.*@", "//***@", place).partition("?")[0]

@@ -65,8 +65,8 @@ def _reason(detail: ErrorDetails, path: Path, model: type[BaseModel]) -> str:
     kind, message, value = detail["type"], detail["msg"], detail["input"]
     if kind == "extra_forbidden":
         return f"unknown key{suggestion(str(path[-1]), _known_keys(path[:-1], model))}"
-    if kind == "repeated":
-        # The whole list would say less than the two of it that the message names.
+    if kind in {"repeated", "secret"}:
+        # The whole list would say less than the two of it that the message names; a secret is not to be shown.
         return message
     words = message.removeprefix("Value error, ").removeprefix("Input ")
     if kind == "model_type":

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from masthead.config.section import HeaderForm, Section, Size
 
@@ -26,7 +27,14 @@ def _url(value: str) -> str:
         raise ValueError(message)
     if found.password or found.username:
         message = "holds a user or a password; set user and password_file, or token_file, instead"
-        raise ValueError(message)
+        raise PydanticCustomError("secret", message)
+    return value
+
+
+def _database(value: str) -> str:
+    if not re.fullmatch(r"clickhouses?://[^/@:]*@?[^/@]+(/.*)?", value) or "@" in value.partition("@")[2]:
+        message = 'should be an address such as "clickhouse://user@host/database", without a password'
+        raise PydanticCustomError("secret", message)
     return value
 
 
@@ -178,7 +186,7 @@ class Clickhouse(SinkSection):
     """A ClickHouse database, as `store.path` takes one too."""
 
     kind: Literal["clickhouse"]
-    url: Annotated[str, Field(pattern=r"^clickhouses?://")]
+    url: Annotated[str, AfterValidator(_database)]
     password_file: str = ""
     ca_file: str = ""
 

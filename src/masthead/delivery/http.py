@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import ssl
+from base64 import b64encode
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ class Security:
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file or None)
         except (OSError, ssl.SSLError) as error:
-            place = self.ca_file or self.cert_file
+            place = self.cert_file or self.ca_file
             raise ConfigError(f"no certificate: {error}", place, "name a readable file of PEM") from error
         if not self.verify:
             # Asked for in the settings; a warning with each request would say nothing new.
@@ -99,7 +100,8 @@ class Credentials:
         environ = os.environ if environ is None else environ
         if self.user:
             password = first_line(self.password_file) if self.password_file else ""
-            return dict(urllib3.make_headers(basic_auth=f"{self.user}:{password}"))
+            pair = b64encode(f"{self.user}:{password}".encode()).decode()
+            return {"authorization": f"Basic {pair}"}
         if self.token_file:
             return {"authorization": f"{self.scheme} {first_line(self.token_file)}"}
         if self.token_env:
@@ -145,9 +147,9 @@ class Reply:
         try:
             until = parsedate_to_datetime(value)
             now = parsedate_to_datetime(self.headers["date"])
-        except (ValueError, KeyError, TypeError):
+            return max(0.0, (until - now).total_seconds())
+        except (ValueError, KeyError, TypeError, OverflowError):
             return None
-        return max(0.0, (until - now).total_seconds())
 
     def outcome(self) -> Outcome:
         """Give it as the outcome of an attempt: what somebody can mend is tried again, what rows can't help is not."""
@@ -218,6 +220,10 @@ class Http:
                 return Reply(response.status, response.headers, content, len(body or b""))
         except urllib3.exceptions.HTTPError as error:
             raise UnreachableError(unreachable(error)) from error
+        except ValueError as error:
+            # A header's value, most likely; its text may be the secret, so it is not told.
+            remedy = "look for line breaks and other characters than ASCII in headers, tenant, user and token"
+            raise ConfigError(f"the request can't be made: {type(error).__name__}", self.url, remedy) from None
 
     def attempt(self, path: str, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Outcome | Reply:
         """Send content; gives the answer, or the outcome where there is none."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from masthead.delivery.http import Http
 
 _CONFLICT = 409
-_LATER = (408, 429)
+# What is wrong with a row itself; all else (rights, a full disk, a missing index) somebody can mend.
+_NEVER = (400, 413, 422)
 # What is read of the answer: a status for each row, and why it was refused.
 _ANSWER = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason,error,status"
 
@@ -69,11 +70,12 @@ def _sorted(items: list[dict[str, Any]], sent: int) -> Sent:
         status = int(item.get("status", 0))
         if 200 <= status < 300 or status == _CONFLICT:  # noqa: PLR2004 - 2xx
             continue
-        error = item.get("error") or {}
-        reason = f"{error.get('type', status)}: {error.get('reason', '')}"[:300]
-        if status in _LATER or status >= 500 or not status:  # noqa: PLR2004 - 5xx
+        error = item.get("error")
+        told = error if isinstance(error, dict) else {"type": status, "reason": error or ""}
+        reason = f"{told.get('type', status)}: {told.get('reason', '')}"[:300]
+        if status in _NEVER:
+            reasons.append(reason)
+        else:
             again.append(place)
             later = later or reason
-        else:
-            reasons.append(reason)
     return Sent(sent, len(reasons), reasons[0] if reasons else later, tuple(again))

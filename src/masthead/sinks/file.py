@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from masthead.delivery import Load
+
+
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class FileSender:
         except OSError as error:
             what = f"can't be written to: {error.strerror or error}"
             raise ConfigError(what, str(path), "name a file that this user may write") from error
+        self._mend()
         # A file that was there already is as old as its first row could be.
         self._began = os.fstat(self._descriptor).st_mtime if self._size() else clock()
         self._finish_leftovers()
@@ -72,6 +77,7 @@ class FileSender:
     def send(self, load: Load) -> Outcome:
         """Append a load."""
         try:
+            self._follow()
             if self._due():
                 self._rotate()
             return Sent(bytes=self._append(load.batch.ndjson(self._headers)))
@@ -81,6 +87,33 @@ class FileSender:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+    def _mend(self) -> None:
+        """Take half a line back that a kill has left: the next row would be lost in it."""
+        with self._path.open("rb") as file:
+            size = end = file.seek(0, os.SEEK_END)
+            while end:
+                begin = max(0, end - _PIECE)
+                file.seek(begin)
+                found = file.read(end - begin).rfind(b"\n")
+                if found >= 0:
+                    end = begin + found + 1
+                    break
+                end = begin
+        if end != size:
+            os.ftruncate(self._descriptor, end)
+
+    def _follow(self) -> None:
+        """Go on in a new file where somebody moved or removed the one that is open."""
+        own = os.fstat(self._descriptor)
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):
+            fresh = _open(self._path)
+            os.close(self._descriptor)
+            self._descriptor, self._began = fresh, self._clock()
 
     def _size(self) -> int:
         return os.fstat(self._descriptor).st_size
@@ -147,7 +180,8 @@ class FileSender:
         if self._rotation.compress:
             for path in self._closed():
                 if path.suffix != ".gz":
-                    _compress(path)
+                    with contextlib.suppress(OSError):
+                        _compress(path)
 
 
 def _open(path: Path) -> int:

@@ -6,6 +6,7 @@ connection in order.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from masthead.delivery import Again, Outcome, Sent
@@ -52,32 +53,37 @@ class KafkaSender:
 
     def send(self, load: Load) -> Outcome:
         """Produce a load, and wait until the brokers have it."""
-        failed: list[int] = []
+        # Only what a broker confirmed is there: a row of which nothing was heard comes again.
+        failed = set(range(load.batch.num_rows))
         never: list[str] = []
         later: list[str] = []
 
         def delivered(place: int, error: Any) -> None:  # noqa: ANN401 - KafkaError; the library is loaded late
             if error is None:
-                return
-            if error.code() in (self._errors.MSG_SIZE_TOO_LARGE, self._errors.INVALID_MSG_SIZE):
+                failed.discard(place)
+            elif error.code() in (self._errors.MSG_SIZE_TOO_LARGE, self._errors.INVALID_MSG_SIZE):
+                failed.discard(place)
                 never.append(error.str())
             else:
-                failed.append(place)
                 later.append(error.str())
 
-        size = self._produce(load, delivered)
-        self._producer.flush(_SECONDS + 5)
-        left = len(self._producer)
-        if left:
-            self._producer.purge()
-            self._producer.flush(1)
-        if len(failed) == load.batch.num_rows:
-            return Again(self._trouble or later[0])
+        self._trouble = ""
+        try:
+            size = self._produce(load, delivered)
+            self._producer.flush(_SECONDS + 5)
+        finally:
+            # What is left would be delivered behind our back, and again with the load that comes again.
+            if len(self._producer):
+                self._producer.purge()
+                self._producer.flush(1)
+        if failed and len(failed) == load.batch.num_rows:
+            return Again(self._trouble or (later[0] if later else "no broker confirmed anything"))
         reason = never[0] if never else later[0] if later else ""
         return Sent(size, len(never), reason, tuple(sorted(failed)))
 
     def close(self) -> None:
-        """Let go of the connections; nothing waits in the library between loads."""
+        """Let go of the connections; what an attempt without end left there is sent anew at the next start."""
+        self._producer.purge()
         self._producer.flush(1)
 
     def _produce(self, load: Load, delivered: Any) -> int:  # noqa: ANN401
@@ -89,14 +95,24 @@ class KafkaSender:
                 delivered(place, error)
 
             try:
-                self._producer.produce(self._topic, lines[begin:end], key, on_delivery=told)
-            except BufferError:
-                self._producer.poll(_SECONDS)
-                self._producer.produce(self._topic, lines[begin:end], key, on_delivery=told)
+                self._enqueue(lines[begin:end], key, told)
             except self._refused_for as error:
                 delivered(place, error.args[0])
             begin = end + 1
         return len(lines)
+
+    def _enqueue(self, line: bytes, key: bytes | None, told: Any) -> None:  # noqa: ANN401
+        """Hand over one message; while the library's queue is full, wait for its brokers, but not for ever."""
+        until = time.monotonic() + _SECONDS
+        while True:
+            try:
+                self._producer.produce(self._topic, line, key, on_delivery=told)
+            except BufferError:
+                if time.monotonic() >= until:
+                    raise
+                self._producer.poll(0.1)
+            else:
+                return
 
     def _heard(self, error: Any) -> None:  # noqa: ANN401
         self._trouble = str(error.str())
