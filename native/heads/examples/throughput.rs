@@ -41,6 +41,7 @@ fn main() {
             netns: Some(1),
             cgroup: Some(1),
             process: None,
+            tls: None,
         };
         connections.open(endpoints, false, &mut count);
     }

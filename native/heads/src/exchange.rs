@@ -26,6 +26,19 @@ pub struct Field {
     pub value: Span,
     /// The value went on over further lines (`obs-fold`); it is kept byte for byte, line breaks included.
     pub folded: bool,
+    /// What of it stands behind an index that was never seen.
+    pub unresolved: Unresolved,
+    /// Sent as never to be indexed (RFC 7541, section 6.2.3): a secret, by its sender's word.
+    pub never_indexed: bool,
+}
+
+/// What of a field is not known, because its entry came into the HPACK table before we looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unresolved {
+    #[default]
+    Nothing,
+    Name,
+    Both,
 }
 
 /// The start line's three parts. For a request: method, target, version. For a response: version, status, reason.
@@ -42,6 +55,11 @@ pub struct Head {
     /// The head's bytes (start line, field lines, the empty line), then the trailer section's where there is one.
     pub raw: Vec<u8>,
     pub start: StartLine,
+    /// HTTP/2: the pseudo-header fields `:scheme`, `:authority` and `:protocol` (RFC 9113, section 8.3; RFC 8441). Those of
+    /// the start line are in `start`: `:method`, `:path`, `:status`.
+    pub scheme: Option<Span>,
+    pub authority: Option<Span>,
+    pub protocol: Option<Span>,
     pub fields: Vec<Field>,
     pub trailers: Vec<Field>,
     /// The status code of a response; `None` where it is not three digits.
@@ -192,18 +210,54 @@ pub struct Endpoints {
     /// cgroup2 id of the socket.
     pub cgroup: Option<u64>,
     pub process: Option<Process>,
+    /// The bytes came out of TLS.
+    pub tls: Option<Tls>,
+}
+
+/// What is known of the TLS that a connection's bytes came out of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// As in `ProtocolVersion` (RFC 8446, section 4.1.2): 0x0304 is TLS 1.3.
+    pub version: Option<u16>,
+    pub library: Option<&'static str>,
+}
+
+/// What carries an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.x and before: the version stands in the head.
+    #[default]
+    Http1,
+    Http2,
+    /// The exchange that opened a WebSocket; its body bytes are those of the frames behind it.
+    WebSocket,
+}
+
+/// What is known of a gRPC call beyond its fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grpc {
+    /// `grpc-status`, from the trailers or from a response that has only them.
+    pub status: Option<u32>,
+    /// Length-prefixed messages that began; `None` where their prefixes were not all seen.
+    pub request_messages: Option<u64>,
+    pub response_messages: Option<u64>,
+    /// `grpc-timeout`, nanoseconds.
+    pub timeout: Option<u64>,
 }
 
 /// One request and its response.
 #[derive(Clone, Debug, Default)]
 pub struct Exchange {
-    /// Counted from 0 on its connection.
+    /// Counted from 0 on its connection; the stream's number in HTTP/2.
     pub ordinal: u64,
     pub request: Option<Message>,
     pub response: Option<Message>,
     /// Interim responses (1xx), in order.
     pub interim: Vec<Message>,
     pub marks: Marks,
+    pub protocol: Protocol,
+    /// Present where the call is gRPC, by the request's content type.
+    pub grpc: Option<Grpc>,
     /// TCP sequence number of the request's first byte: the same at both ends of one call, so sampling can agree.
     pub request_seq: u32,
 }

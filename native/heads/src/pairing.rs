@@ -57,6 +57,7 @@ impl Default for Pairing {
             netns: None,
             cgroup: None,
             process: None,
+            tls: None,
         };
         Pairing::new(endpoints, false, Limits::default())
     }

@@ -90,6 +90,7 @@ pub fn decode(raw: &[u8]) -> Result<Record<'_>, Unreadable> {
                 netns: Some(take_u64(rest, TUPLE)?),
                 cgroup: Some(take_u64(rest, TUPLE + 8)?),
                 process: None,
+                tls: None,
             };
             Ok(Record::Connection { endpoints, joined: flags & JOINED != 0, doubtful: flags & UNSURE != 0 })
         }

@@ -171,6 +171,7 @@ impl Socket {
             netns: None,
             cgroup: None,
             process: None,
+            tls: None,
         };
         socket.connections.open(endpoints, false, &mut socket.rows);
         socket

@@ -50,7 +50,7 @@ pub(crate) fn head(text: &[u8]) -> Head {
             let value = colon.map_or(start, |colon| colon + 1);
             let skipped = text[value..end].iter().take_while(|&&byte| byte == b' ').count();
             let name = span(start, colon.unwrap_or(start));
-            head.fields.push(Field { name, value: span(value + skipped, end), folded: false });
+            head.fields.push(Field { name, value: span(value + skipped, end), ..Field::default() });
         }
     }
     head
@@ -77,6 +77,7 @@ pub(crate) fn endpoints(cookie: u64) -> Endpoints {
         netns: Some(1),
         cgroup: Some(7),
         process: Some(Process { pid: 9, start: 1, comm: "nginx".into() }),
+        tls: None,
     }
 }
 
@@ -203,7 +204,7 @@ fn trailers_and_interim_responses_stand_apart() {
             .map(|field| Field {
                 name: Span { start: field.name.start + base, ..field.name },
                 value: Span { start: field.value.start + base, ..field.value },
-                folded: false,
+                ..field
             })
             .collect();
     }

@@ -34,6 +34,7 @@ pub(crate) fn parse(
             netns: None,
             cgroup: None,
             process: None,
+            tls: None,
         };
         let limits = Limits { max_head_bytes, ..Limits::default() };
         let mut pairing = Pairing::one_way(endpoints, limits, if response { Kind::Response } else { Kind::Request });

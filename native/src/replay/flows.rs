@@ -274,6 +274,7 @@ impl Flow {
             netns: None,
             cgroup: None,
             process: None,
+            tls: None,
         };
         connections.open(endpoints, self.joined, log);
     }

@@ -269,7 +269,7 @@ fn field(at: usize, line: &[u8], fields: &mut Vec<Field>) -> Option<Fault> {
     while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
-    fields.push(Field { name: span(at, at + name_end), value: span(start, start + value.len()), folded: false });
+    fields.push(Field { name: span(at, at + name_end), value: span(start, start + value.len()), ..Field::default() });
     fault
 }
 

@@ -106,6 +106,9 @@ pub(super) fn clear(message: &mut Message) {
     head.fields.clear();
     head.trailers.clear();
     head.start = StartLine::default();
+    head.scheme = None;
+    head.authority = None;
+    head.protocol = None;
     head.status = None;
     head.version = None;
     head.fault = None;
