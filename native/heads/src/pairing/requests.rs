@@ -1,6 +1,6 @@
 //! What happens when a part of a request is read.
 
-use super::rows::{absorb, clear, open_request};
+use super::rows::{absorb, open_request};
 use super::start::is_http2;
 use super::Pairing;
 use crate::exchange::{Log, Marks};
@@ -63,7 +63,7 @@ impl Pairing {
             row.add(marks);
             absorb(request, &self.request.message, true);
         }
-        clear(&mut self.request.message);
+        self.request.message.clear();
         self.emit_answered(ledger, log);
     }
 
@@ -82,6 +82,6 @@ impl Pairing {
         if let Some((_, request)) = open_request(&mut self.queue) {
             absorb(request, &self.request.message, false);
         }
-        clear(&mut self.request.message);
+        self.request.message.clear();
     }
 }

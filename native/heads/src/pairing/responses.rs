@@ -1,6 +1,6 @@
 //! What happens when a part of a response is read.
 
-use super::rows::{absorb, clear};
+use super::rows::absorb;
 use super::Pairing;
 use crate::exchange::{Log, Marks, Message};
 use crate::http1::framing::{self, Asked};
@@ -30,7 +30,7 @@ impl Pairing {
                 front.marks.add(Marks::CUT);
             }
             self.response.proceed(Framing::None);
-            clear(&mut self.response.message);
+            self.response.message.clear();
             return;
         }
         front.response = Some(message);
@@ -79,7 +79,7 @@ impl Pairing {
                 absorb(response, &self.response.message, true);
             }
         }
-        clear(&mut self.response.message);
+        self.response.message.clear();
         let Some(front) = self.queue.front() else { return };
         if tunnel {
             self.request_partial();
@@ -121,14 +121,14 @@ impl Pairing {
                 None => {}
             }
         }
-        clear(&mut self.response.message);
+        self.response.message.clear();
     }
 
     /// Bytes where a response should begin are none: those of an HTTP/0.9 server, or more than was announced.
     pub(super) fn stray(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         ledger.lost += 1;
         let time = self.response.message.first_byte;
-        clear(&mut self.response.message);
+        self.response.message.clear();
         if self.queue.is_empty() && self.request.in_head() && self.request.close(time) == Event::Lost {
             self.enqueue(ledger, log);
         }
