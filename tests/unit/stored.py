@@ -32,6 +32,11 @@ _SQL = "SELECT * REPLACE (make_timestamp_ns(time) AS time) FROM (SELECT unnest(f
 _TYPES = {
     "time": "BIGINT",
     "status": "USMALLINT",
+    "grpc_status": "USMALLINT",
+    "grpc_request_messages": "UBIGINT",
+    "grpc_response_messages": "UBIGINT",
+    "grpc_timeout_ns": "BIGINT",
+    "hpack_unresolved": "UINTEGER",
     "client_port": "USMALLINT",
     "server_port": "USMALLINT",
     "request_head_bytes": "UINTEGER",

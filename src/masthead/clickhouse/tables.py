@@ -39,7 +39,7 @@ _SCALARS = {
     "int64": "Nullable(Int64)",
     "float64": "Nullable(Float64)",
 }
-_FIELDS = "Array(Tuple(name LowCardinality(String), value String))"
+_FIELDS = "Array(Tuple(name LowCardinality(Nullable(String)), value Nullable(String)))"
 _LISTS = {
     "request_fields": _FIELDS,
     "response_fields": _FIELDS,
