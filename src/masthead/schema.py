@@ -97,7 +97,10 @@ MARKS = (
     ("malformed", "A strict server would refuse a message; `fault` says why."),
     ("overlap", "Segments disagreed and what TCP accepted is not known."),
     ("escaped", r"A value held bytes that are not UTF-8; they stand as `\xNN`, with backslashes doubled."),
-    ("hpack_unresolved", "Fields of HTTP/2 referred to table entries that were not seen; `hpack_unresolved` counts them."),
+    (
+        "hpack_unresolved",
+        "Fields of HTTP/2 referred to table entries that were not seen; `hpack_unresolved` counts them.",
+    ),
     ("process_unknown", "The owner of the socket was not seen."),
 )
 

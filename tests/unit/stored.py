@@ -112,6 +112,44 @@ def _random_call(draw: random.Random, number: int) -> Call:
     )
 
 
+def grpc_calls(count: int, first: int = 100_000, seed: int = 8) -> list[Call]:
+    """Make calls of HTTP/2 and gRPC, with fields that nobody could resolve."""
+    draw = random.Random(seed)
+    return [_grpc_call(draw, first + number) for number in range(count)]
+
+
+def _grpc_call(draw: random.Random, number: int) -> Call:
+    status = draw.choice([0, 0, 0, 3, 5, 13, 14, 99, None])
+    unknown: list[dict[str, str | None]] = []
+    if draw.random() < 0.5:
+        unknown = [{"name": None, "value": draw.choice([None, "hmac:0123456789ab"])}]
+    route = draw.choice(["/a.Users/Get", "/a.Users/List"])
+    return call(
+        number,
+        protocol="grpc",
+        scheme="https",
+        tls_version=draw.choice(["1.2", "1.3"]),
+        tls_library="go",
+        method="POST",
+        route=route,
+        route_source="grpc",
+        path=route,
+        target=route,
+        authority="rpc.example:443",
+        status=200,
+        grpc_status=status,
+        grpc_request_messages=1,
+        grpc_response_messages=draw.choice([None, 0, 7]),
+        grpc_timeout_ns=draw.choice([None, SECOND]),
+        hpack_unresolved=len(unknown) or None,
+        request_fields=[*unknown, *pairs(("content-type", "application/grpc"))],
+        response_fields=[*pairs(("content-type", "application/grpc")), *unknown],
+        response_trailers=pairs(("grpc-status", str(status))) if status is not None else None,
+        duration_ns=draw.randrange(10**9),
+        quality=["hpack_unresolved"] if unknown else [],
+    )
+
+
 def batches(calls: Sequence[Call], rows: int = 500) -> Iterator[Batch]:
     """Give calls as batches with all columns of the schema."""
     for first in range(0, len(calls), rows):

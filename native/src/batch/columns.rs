@@ -244,13 +244,7 @@ pub(super) struct FieldLists {
 
 impl FieldLists {
     pub(super) fn new() -> FieldLists {
-        FieldLists {
-            offsets: vec![0],
-            nulls: no_nulls(),
-            names: Vec::new(),
-            named: no_nulls(),
-            values: Text::new(),
-        }
+        FieldLists { offsets: vec![0], nulls: no_nulls(), names: Vec::new(), named: no_nulls(), values: Text::new() }
     }
 
     /// Begins a field: its name's key, or [`NULL`].

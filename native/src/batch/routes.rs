@@ -66,7 +66,8 @@ impl Routing {
 
 /// `/package.Service/Method`: names of Protocol Buffers (gRPC over HTTP2, `Path`), whatever the digits in them.
 fn is_grpc_method(path: &[u8]) -> bool {
-    let is_name = |text: &[u8]| !text.is_empty() && text.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_name =
+        |text: &[u8]| !text.is_empty() && text.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let mut parts = path.split(|&byte| byte == b'/');
     let (root, service, method) = (parts.next(), parts.next(), parts.next());
     root.is_some_and(<[u8]>::is_empty)

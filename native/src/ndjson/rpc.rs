@@ -49,7 +49,10 @@ mod tests {
 
     #[test]
     fn statuses_have_names_and_who_looks_decides_what_is_an_error() {
-        assert_eq!((status_name(0), status_name(16), status_name(17)), ("OK".into(), "UNAUTHENTICATED".into(), "17".into()));
+        assert_eq!(
+            (status_name(0), status_name(16), status_name(17)),
+            ("OK".into(), "UNAUTHENTICATED".into(), "17".into())
+        );
         assert!(is_error(5, true) && !is_error(5, false) && is_error(13, false) && !is_error(0, true));
         assert_eq!((method(b"/a.B/C"), method(b"/a"), method(b"*")), (Some(&b"a.B/C"[..]), None, None));
     }

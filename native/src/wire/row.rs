@@ -48,7 +48,9 @@ impl<'a> Row<'a> {
     /// Why the call failed, in OpenTelemetry's sense: 5xx for who answers, 4xx too for who calls, no answer for both,
     /// and gRPC's own statuses.
     pub(super) fn error(self) -> Option<Failure> {
-        if let Some(status) = self.columns.grpc_status.get(self.place).filter(|&own| rpc::is_error(own, self.is_client())) {
+        if let Some(status) =
+            self.columns.grpc_status.get(self.place).filter(|&own| rpc::is_error(own, self.is_client()))
+        {
             return Some(Failure::Grpc(status));
         }
         match self.columns.status.get(self.place) {

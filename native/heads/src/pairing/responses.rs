@@ -1,6 +1,7 @@
 //! What happens when a part of a response is read.
 
 use super::rows::{absorb, clear};
+use super::websocket;
 use super::Pairing;
 use crate::exchange::{Log, Marks, Message};
 use crate::http1::framing::{self, Asked};
@@ -33,7 +34,11 @@ impl Pairing {
             clear(&mut self.response.message);
             return;
         }
+        let websocket = status == Some(101) && websocket::is_answer(&message.head);
         front.response = Some(message);
+        if websocket && self.open_websocket() {
+            return;
+        }
         match self.response.proceed(framing) {
             Event::End => self.response_end(ledger, log),
             Event::Lost => self.response_lost(ledger, log),
