@@ -26,9 +26,10 @@ enum flow_state {
 enum flow_found {
 	FOUND_LENGTH = 1 << 0,
 	FOUND_CHUNKED = 1 << 1,
-	FOUND_TROUBLE = 1 << 2, /* contradictory or unreadable */
-	FOUND_HEAD = 1 << 3,    /* the method is HEAD */
-	FOUND_CONNECT = 1 << 4, /* the method is CONNECT */
+	FOUND_TROUBLE = 1 << 2,   /* contradictory or unreadable */
+	FOUND_HEAD = 1 << 3,      /* the method is HEAD */
+	FOUND_CONNECT = 1 << 4,   /* the method is CONNECT */
+	FOUND_WEBSOCKET = 1 << 5, /* Upgrade: websocket */
 };
 
 /* Bytes of a line kept when it goes on in the next segment: enough for a framing field (`Transfer-Encoding:` and its
@@ -62,6 +63,7 @@ enum connection_flag {
 	CONN_ANNOUNCED = 1 << 2,      /* EVENT_CONNECTION was sent */
 	CONN_REQUEST_EGRESS = 1 << 3, /* requests leave this socket */
 	CONN_EARLY = 1 << 4,          /* its first bytes were seen on the listener, before it was there */
+	CONN_WEBSOCKET = 1 << 5,      /* a WebSocket by now: its bytes are counted, none is copied */
 };
 
 /* Written by the process programs, but for PROCESS_SENT: a race there sends it twice, which does no harm. */

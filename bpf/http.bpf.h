@@ -252,6 +252,25 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 		flow->found |= FOUND_TROUBLE;
 }
 
+/* `Upgrade: websocket` in the head of a 101 (RFC 6455, section 4.2.2), and no other protocol behind it. */
+static __always_inline void read_upgrade(const __u8 *line, __u32 size, struct flow *flow)
+{
+	__u32 at = 8;
+
+	if ((word_at(line) | BYTES(0x20)) != WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', ':' | 0x20))
+		return;
+#pragma unroll
+	for (int n = 0; n < 8; n++)
+		if (line[at] == ' ' || line[at] == '\t')
+			at++;
+
+	__u32 rest = size > at ? size - at : 0;
+
+	if ((word_at(line + at) | BYTES(0x20)) == WORD('w', 'e', 'b', 's', 'o', 'c', 'k', 'e') &&
+	    (line[at + 8] | 0x20) == 't' && (rest == 9 || (rest == 10 && line[at + 9] == '\r')))
+		flow->found |= FOUND_WEBSOCKET;
+}
+
 /* A request line's method, or a status line's code. */
 static __always_inline void read_start_line(const __u8 *line, struct flow *flow, bool request)
 {

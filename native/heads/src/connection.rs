@@ -214,6 +214,7 @@ impl Connections {
         self.ledger.used += 1;
         connection.accept(last.accepted_in, None, &mut self.ledger, log);
         connection.last_time = last.time;
+        connection.pairing.closed();
         self.closing.push_back((cookie, last.time));
         // In a capture file the end is known: nothing of the connection follows.
         self.bury(if self.limits.socket { last.time } else { u64::MAX }, log);

@@ -13,6 +13,7 @@ mod requests;
 mod responses;
 mod rows;
 mod start;
+mod websocket;
 
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
@@ -39,6 +40,8 @@ pub struct Pairing {
     /// Direction of the last data.
     last_egress: Option<bool>,
     reset: bool,
+    /// The socket is gone, so nothing can follow.
+    closed: bool,
     /// A start line said that this is HTTP.
     confirmed: bool,
     /// Marks for the message that is being read and is not in the queue yet: of a request, of a response.
@@ -80,6 +83,7 @@ impl Pairing {
             ordinal: 0,
             last_egress: None,
             reset: false,
+            closed: false,
             confirmed: false,
             pending: [Marks::default(); 2],
             spare: Vec::new(),
@@ -117,6 +121,10 @@ impl Pairing {
 
     pub fn reset(&mut self) {
         self.reset = true;
+    }
+
+    pub fn closed(&mut self) {
+        self.closed = true;
     }
 
     pub fn overlap(&mut self, egress: bool) {
@@ -218,6 +226,7 @@ impl Pairing {
 
     /// The connection is over.
     pub fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        self.close_websocket(time, ledger, log);
         if self.request.in_head() && self.request.close(time) == Event::Lost {
             self.enqueue(ledger, log);
         }

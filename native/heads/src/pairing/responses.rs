@@ -1,7 +1,7 @@
 //! What happens when a part of a response is read.
 
 use super::rows::absorb;
-use super::Pairing;
+use super::{websocket, Pairing};
 use crate::exchange::{Log, Marks, Message};
 use crate::http1::framing::{self, Asked};
 use crate::http1::{Event, Framing, Kind};
@@ -33,7 +33,11 @@ impl Pairing {
             self.response.message.clear();
             return;
         }
+        let websocket = status == Some(101) && websocket::is_answer(&message.head);
         front.response = Some(message);
+        if websocket && self.open_websocket() {
+            return;
+        }
         match self.response.proceed(framing) {
             Event::End => self.response_end(ledger, log),
             Event::Lost => self.response_lost(ledger, log),
