@@ -7,12 +7,14 @@ use crate::ledger::Ledger;
 use crate::stream::Place;
 use start::Undecided;
 use std::collections::VecDeque;
+pub use switch::Switch;
 
 mod missing;
 mod requests;
 mod responses;
 mod rows;
 mod start;
+mod switch;
 mod websocket;
 
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub struct Pairing {
     /// Marks for the message that is being read and is not in the queue yet: of a request, of a response.
     pending: [Marks; 2],
     spare: Vec<Message>,
+    /// Another version of HTTP speaks from here on.
+    switch: Option<Box<Switch>>,
 }
 
 impl Default for Pairing {
@@ -87,6 +91,7 @@ impl Pairing {
             confirmed: false,
             pending: [Marks::default(); 2],
             spare: Vec::new(),
+            switch: None,
         }
     }
 
@@ -125,6 +130,21 @@ impl Pairing {
 
     pub fn closed(&mut self) {
         self.closed = true;
+    }
+
+    /// Where the first bytes that come need not be the start of a message.
+    pub fn unsure(&self) -> bool {
+        self.unsure
+    }
+
+    /// Some bytes came, too few to tell what they are.
+    pub fn hesitates(&self) -> bool {
+        self.undecided.is_some()
+    }
+
+    /// Set once, when HTTP/2 begins.
+    pub fn switched(&mut self) -> Option<Box<Switch>> {
+        self.switch.take()
     }
 
     pub fn overlap(&mut self, egress: bool) {
@@ -184,6 +204,12 @@ impl Pairing {
             bytes = bytes.get(used..).unwrap_or_default();
             seq = seq.wrapping_add(u32::try_from(used).unwrap_or_default());
             self.on(kind, event, ledger, log);
+            if let Some(switch) = &mut self.switch {
+                switch.egress = self.request_egress == Some(kind == Kind::Request);
+                switch.rest = bytes.to_vec();
+                switch.at = Place { seq, ..at };
+                break;
+            }
             if self.parser(kind).lost() {
                 break;
             }

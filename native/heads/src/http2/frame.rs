@@ -44,12 +44,7 @@ pub struct Frame {
 impl Frame {
     pub fn read(octets: [u8; HEADER]) -> Frame {
         let [a, b, c, kind, flags, d, e, f, g] = octets;
-        Frame {
-            length: u32::from_be_bytes([0, a, b, c]),
-            kind,
-            flags,
-            stream: u32::from_be_bytes([d, e, f, g]),
-        }
+        Frame { length: u32::from_be_bytes([0, a, b, c]), kind, flags, stream: u32::from_be_bytes([d, e, f, g]) }
     }
 
     pub fn stream(self) -> u32 {
@@ -82,7 +77,7 @@ impl Frame {
                 kind::PRIORITY => on_stream,
                 kind::RST_STREAM => on_stream && self.length == 4,
                 kind::SETTINGS => {
-                    !on_stream && self.length % 6 == 0 && (self.length == 0 || !self.has(flag::ACK))
+                    !on_stream && self.length.is_multiple_of(6) && (self.length == 0 || !self.has(flag::ACK))
                 }
                 kind::PING => !on_stream && self.length == 8,
                 kind::GOAWAY => !on_stream,
@@ -97,9 +92,7 @@ impl Frame {
         let client_stream = self.stream % 2 == 1;
         let (flags, stream) = match self.kind {
             kind::DATA => (flag::END_STREAM | flag::PADDED, client_stream),
-            kind::HEADERS => {
-                (flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY, client_stream)
-            }
+            kind::HEADERS => (flag::END_STREAM | flag::END_HEADERS | flag::PADDED | flag::PRIORITY, client_stream),
             kind::PUSH_PROMISE => (flag::END_HEADERS | flag::PADDED, client_stream),
             kind::CONTINUATION => (flag::END_HEADERS, client_stream),
             kind::PRIORITY => (0, self.length == 5),

@@ -7,7 +7,7 @@ const PREFIX: u8 = 5;
 
 /// Counts the length-prefixed messages in one direction's content.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counter {
+pub(super) struct Counter {
     messages: u64,
     /// Octets of the prefix under way.
     have: u8,
@@ -19,7 +19,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    pub fn feed(&mut self, mut bytes: &[u8]) {
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         while let (false, Some(first)) = (self.lost, bytes.first()) {
             if self.left > 0 {
                 let count = (self.left as usize).min(bytes.len());
@@ -38,7 +38,7 @@ impl Counter {
     }
 
     /// Content that was not copied: no prefix may lie in it.
-    pub fn skip(&mut self, count: u32) {
+    pub(super) fn skip(&mut self, count: u32) {
         if count > self.left {
             self.lose();
         } else {
@@ -46,34 +46,34 @@ impl Counter {
         }
     }
 
-    pub fn lose(&mut self) {
+    pub(super) fn lose(&mut self) {
         self.lost = true;
     }
 
-    pub fn messages(self) -> Option<u64> {
+    pub(super) fn messages(self) -> Option<u64> {
         (!self.lost).then_some(self.messages)
     }
 }
 
 /// The value of the field of this name, where it stands once and is known.
-pub fn only<'a>(raw: &'a [u8], fields: &[Field], name: &[u8]) -> Option<&'a [u8]> {
+pub(super) fn only<'a>(raw: &'a [u8], fields: &[Field], name: &[u8]) -> Option<&'a [u8]> {
     let mut values = fields.iter().filter(|field| field.name.of(raw) == name).map(|field| field.value.of(raw));
     values.next().filter(|_| values.next().is_none())
 }
 
 /// By its content type: `application/grpc`, perhaps with a format; not grpc-web, which keeps its status elsewhere.
-pub fn is_call(head: &Head) -> bool {
+pub(super) fn is_call(head: &Head) -> bool {
     let value = only(&head.raw, &head.fields, b"content-type").unwrap_or_default();
     let rest = value.strip_prefix(b"application/grpc");
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }
 
-pub fn status(raw: &[u8], fields: &[Field]) -> Option<u32> {
+pub(super) fn status(raw: &[u8], fields: &[Field]) -> Option<u32> {
     digits(only(raw, fields, b"grpc-status")?, 10)?.try_into().ok()
 }
 
 /// `grpc-timeout` as nanoseconds: up to eight digits and a unit; nothing where it is more than 292 years.
-pub fn timeout(head: &Head) -> Option<u64> {
+pub(super) fn timeout(head: &Head) -> Option<u64> {
     let (unit, number) = only(&head.raw, &head.fields, b"grpc-timeout")?.split_last()?;
     let unit = match unit {
         b'H' => 3_600_000_000_000,

@@ -18,7 +18,7 @@ const fn names() -> [bool; 256] {
 }
 
 /// Takes the pseudo-header fields out of the fields. `whole`: nothing is missing, so what is not there was not sent.
-pub fn read(head: &mut Head, kind: Kind, whole: bool) {
+pub(super) fn read(head: &mut Head, kind: Kind, whole: bool) {
     let (mut method, mut path, mut status) = (None, None, None);
     let (mut scheme, mut authority, mut protocol) = (None, None, None);
     let mut fault = None;
@@ -81,7 +81,7 @@ pub fn read(head: &mut Head, kind: Kind, whole: bool) {
 }
 
 /// Looks through a trailer section; a pseudo-header field must not be there.
-pub fn trailer_fault(head: &Head) -> Option<(Fault, u32)> {
+pub(super) fn trailer_fault(head: &Head) -> Option<(Fault, u32)> {
     let mut fault = None;
     let suspicious = memchr3(b'\r', b'\n', 0, &head.raw).is_some();
     for field in &head.fields {
@@ -91,12 +91,12 @@ pub fn trailer_fault(head: &Head) -> Option<(Fault, u32)> {
 }
 
 /// A pseudo-header field of either kind stands in it: it is a head, no trailer section.
-pub fn has_pseudo(head: &Head) -> bool {
+pub(super) fn has_pseudo(head: &Head) -> bool {
     head.fields.iter().any(|field| field.name.of(&head.raw).first() == Some(&b':'))
 }
 
 /// What stands first is not known: it may be a pseudo-header field.
-pub fn begins_unresolved(head: &Head) -> bool {
+pub(super) fn begins_unresolved(head: &Head) -> bool {
     head.fields.first().is_some_and(|field| field.unresolved != Unresolved::Nothing)
 }
 

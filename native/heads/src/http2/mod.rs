@@ -49,6 +49,39 @@ pub enum Opening {
     Upgrade(Box<Exchange>),
 }
 
+/// Bytes of heads and tables of one connection beyond which no more streams are followed: some 250 heads of the largest
+/// size that is kept, or thousands of usual ones.
+const HELD: usize = 4 << 20;
+
+/// One direction's frames on their way to the streams.
+struct Taker<'a, 'b, L> {
+    from: Kind,
+    streams: &'a mut Streams,
+    shared: Shared<'b, L>,
+}
+
+impl<L: Log> Frames for Taker<'_, '_, L> {
+    fn section(&mut self, section: &Section, message: &mut Message) {
+        self.streams.section(self.from, section, message, &mut self.shared);
+    }
+
+    fn content(&mut self, content: &Content<'_>) {
+        self.streams.content(self.from, content, &mut self.shared);
+    }
+
+    fn reset(&mut self, stream: u32) {
+        self.streams.reset(stream, &mut self.shared);
+    }
+
+    fn goaway(&mut self, last: u32) {
+        self.streams.goaway(self.from, last, &mut self.shared);
+    }
+
+    fn flood(&mut self) {
+        self.shared.ledger.floods += 1;
+    }
+}
+
 fn slot(kind: Kind) -> usize {
     usize::from(kind == Kind::Response)
 }
@@ -77,13 +110,7 @@ impl Http2 {
         Http2::with(endpoints, limits, client_egress, sides, streams)
     }
 
-    fn with(
-        endpoints: Endpoints,
-        limits: Limits,
-        client_egress: bool,
-        sides: [Side; 2],
-        streams: Streams,
-    ) -> Http2 {
+    fn with(endpoints: Endpoints, limits: Limits, client_egress: bool, sides: [Side; 2], streams: Streams) -> Http2 {
         Http2 {
             endpoints,
             limits,
@@ -98,7 +125,7 @@ impl Http2 {
         }
     }
 
-    /// A connection that began before we did, and whose frames were found in the direction `egress`.
+    /// A connection that began before we did, and whose frames were `found` in the direction `egress`.
     pub fn joined(
         endpoints: Endpoints,
         limits: Limits,
@@ -108,14 +135,11 @@ impl Http2 {
         log: &mut impl Log,
     ) -> Option<Http2> {
         let Found { kind, side, pieces } = found.found(None)?;
-        let lost = || {
-            let mut side = Side::midway(limits.max_head_bytes);
-            side.lose(Marks::default(), &mut Nobody);
-            side
-        };
         let client_egress = egress == (kind == Kind::Request);
-        let mut http2 = Http2::with(endpoints, limits, client_egress, [lost(), lost()], Streams::default());
+        let sides = [Side::lost_at(limits.max_head_bytes), Side::lost_at(limits.max_head_bytes)];
+        let mut http2 = Http2::with(endpoints, limits, client_egress, sides, Streams::default());
         http2.joined = true;
+        http2.settle_roles();
         http2.take_place(kind, side, pieces, ledger, log);
         let rest = if kind == Kind::Request { Kind::Response } else { Kind::Request };
         http2.seeks[slot(rest)] = Some(Box::new(other));
@@ -253,24 +277,88 @@ impl Http2 {
 
     /// A header section under way is told as far as it came.
     fn break_off(&mut self, kind: Kind, ledger: &mut Ledger, log: &mut impl Log) {
-        let side = &mut self.sides[slot(kind)];
-        if side.in_section() {
-            let mut side = std::mem::replace(side, Side::midway(self.limits.max_head_bytes));
-            let mut frames = self.frames(kind, ledger, log);
-            side.lose(Marks::default(), &mut frames);
+        if self.sides[slot(kind)].in_section() {
+            self.with_side(kind, ledger, log, |side, frames| side.lose(Marks::default(), frames));
         }
     }
 
     /// Reads on in one direction, and notes when its place is lost.
-    fn read(
+    fn read<L: Log>(
         &mut self,
         kind: Kind,
         ledger: &mut Ledger,
-        log: &mut impl Log,
-        read: impl FnOnce(&mut Side, &mut dyn Frames),
+        log: &mut L,
+        read: impl FnOnce(&mut Side, &mut Taker<'_, '_, L>),
     ) {
-        let _ = (kind, ledger, log, read);
-        todo!()
+        let begins = self.sides[slot(kind)].in_preface();
+        self.with_side(kind, ledger, log, read);
+        if !self.sides[slot(kind)].lost() {
+            return;
+        }
+        if begins {
+            // No preface after all.
+            self.leave_out();
+            return;
+        }
+        ledger.lost += 1;
+        self.streams.lose(kind);
+        self.seeks[slot(kind)] = Some(Box::new(Seek::new(self.limits.max_head_bytes)));
+    }
+
+    fn with_side<L: Log>(
+        &mut self,
+        kind: Kind,
+        ledger: &mut Ledger,
+        log: &mut L,
+        act: impl FnOnce(&mut Side, &mut Taker<'_, '_, L>),
+    ) {
+        let crowded = self.held() > HELD;
+        let lost = [self.sides[0].lost(), self.sides[1].lost()];
+        let shared = Shared {
+            endpoints: &self.endpoints,
+            limits: self.limits,
+            joined: self.joined,
+            reset: self.reset,
+            lost,
+            crowded,
+            ledger,
+            log,
+        };
+        let mut taker = Taker { from: kind, streams: &mut self.streams, shared };
+        act(&mut self.sides[slot(kind)], &mut taker);
+    }
+
+    /// Looks for the place in a direction where it is lost.
+    fn look(&mut self, kind: Kind, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        let limit = self.limits.max_head_bytes;
+        let seek = self.seeks[slot(kind)].get_or_insert_with(|| Box::new(Seek::new(limit)));
+        if !seek.data(bytes, at, Some(kind)) {
+            return;
+        }
+        let found = self.seeks[slot(kind)].take().and_then(|seek| seek.found(Some(kind)));
+        if let Some(Found { side, pieces, .. }) = found {
+            self.take_place(kind, side, pieces, ledger, log);
+        }
+    }
+
+    /// Goes on from a place that was found: from what was kept, or from where it is now.
+    fn take_place(
+        &mut self,
+        kind: Kind,
+        side: Side,
+        pieces: Option<Vec<Piece>>,
+        ledger: &mut Ledger,
+        log: &mut impl Log,
+    ) {
+        let Some(pieces) = pieces else {
+            self.sides[slot(kind)] = side;
+            return;
+        };
+        self.sides[slot(kind)] = Side::midway(self.limits.max_head_bytes);
+        for piece in pieces {
+            self.with_side(kind, ledger, log, |side, frames| piece.read(side, frames));
+        }
+        self.sides[slot(kind)].trust();
     }
 
     fn parts<'a, L: Log>(&'a mut self, ledger: &'a mut Ledger, log: &'a mut L) -> (&'a mut Streams, Shared<'a, L>) {

@@ -49,9 +49,8 @@ impl Frames for Seen {
 
     fn section(&mut self, section: &Section, message: &mut Message) {
         let raw = &message.head.raw;
-        let named = |names: &[&[u8]]| {
-            message.head.fields.iter().any(|field: &Field| names.contains(&field.name.of(raw)))
-        };
+        let named =
+            |names: &[&[u8]]| message.head.fields.iter().any(|field: &Field| names.contains(&field.name.of(raw)));
         let asks = named(&[b":method", b":scheme", b":path"]);
         let answers = named(&[b":status"]);
         let kind = match (asks, answers) {

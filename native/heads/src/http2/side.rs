@@ -135,6 +135,11 @@ impl Side {
         side
     }
 
+    /// The place is not known, and nothing of the table.
+    pub fn lost_at(limit: usize) -> Side {
+        Side { state: State::Lost, ..Side::midway(limit) }
+    }
+
     /// It has shown that it is in the right place.
     pub fn trust(&mut self) {
         self.strict = false;
@@ -142,6 +147,11 @@ impl Side {
 
     pub fn lost(&self) -> bool {
         self.state == State::Lost
+    }
+
+    /// The client's preface is not complete.
+    pub fn in_preface(&self) -> bool {
+        matches!(self.state, State::Preface(_))
     }
 
     /// In a header section, or between two of its frames.

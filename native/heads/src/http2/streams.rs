@@ -22,7 +22,7 @@ const SPARE_BYTES: usize = 4096;
 const PATIENCE: u32 = 256;
 
 /// What the exchanges of a connection share when they are logged.
-pub struct Shared<'a, L> {
+pub(super) struct Shared<'a, L> {
     pub endpoints: &'a Endpoints,
     pub limits: Limits,
     /// Began before we did.
@@ -51,8 +51,10 @@ struct Stream {
 type Map = HashMap<u32, Box<Stream>, BuildHasherDefault<CookieHasher>>;
 
 #[derive(Debug, Default)]
-pub struct Streams {
+pub(super) struct Streams {
     map: Map,
+    /// Exchanges of HTTP/1 on this connection: ordinals count from there.
+    before: u64,
     /// The highest stream that a client has opened.
     highest: u32,
     /// From this one on, every stream that a client opened was seen.
@@ -70,29 +72,32 @@ pub struct Streams {
 }
 
 fn weight(message: &Message) -> usize {
-    message.head.raw.capacity() + (message.head.fields.capacity() + message.head.trailers.capacity()) * size_of::<Field>()
+    message.head.raw.capacity()
+        + (message.head.fields.capacity() + message.head.trailers.capacity()) * size_of::<Field>()
 }
 
 impl Streams {
     /// All streams from the first one on are seen.
-    pub fn from_the_beginning() -> Streams {
+    pub(super) fn from_the_beginning() -> Streams {
         Streams { certain: Some(1), pushes_certain: true, ..Streams::default() }
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.map.len()
     }
 
     /// Bytes of memory that the open exchanges take.
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.held + (self.map.len() + self.spare.len()) * size_of::<Stream>()
     }
 
     /// The exchange that HTTP/1 began is the first stream (RFC 7540, section 3.2).
-    pub fn adopt(&mut self, exchange: Exchange) {
+    pub(super) fn adopt(&mut self, exchange: Exchange) {
         self.highest = 1;
+        self.before = exchange.ordinal;
         let mut stream = Box::new(Stream { exchange, ..Stream::default() });
-        stream.exchange.ordinal = 1;
+        stream.exchange.ordinal = self.before + 1;
+        stream.exchange.protocol = Protocol::Http2;
         if let Some(request) = &stream.exchange.request {
             self.held += weight(request);
             stream.grpc = grpc::is_call(&request.head);
@@ -100,7 +105,7 @@ impl Streams {
         self.map.insert(1, stream);
     }
 
-    pub fn section(
+    pub(super) fn section(
         &mut self,
         from: Kind,
         section: &Section,
@@ -183,7 +188,7 @@ impl Streams {
 
     /// A response to a request that was not seen; false where it was seen and is over.
     fn open_unasked(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) -> bool {
-        let known = if id % 2 == 0 {
+        let known = if id.is_multiple_of(2) {
             self.pushes_certain
         } else {
             id <= self.highest && self.certain.is_some_and(|certain| id >= certain)
@@ -259,7 +264,7 @@ impl Streams {
         added
     }
 
-    pub fn content(&mut self, from: Kind, part: &Content<'_>, shared: &mut Shared<'_, impl Log>) {
+    pub(super) fn content(&mut self, from: Kind, part: &Content<'_>, shared: &mut Shared<'_, impl Log>) {
         let Some(stream) = self.map.get_mut(&part.stream) else { return };
         let (side, message) = match from {
             Kind::Request => (0, stream.exchange.request.as_mut()),
@@ -287,7 +292,7 @@ impl Streams {
         }
     }
 
-    pub fn reset(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) {
+    pub(super) fn reset(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) {
         self.close(id);
         if let Some(stream) = self.map.get_mut(&id) {
             stream.exchange.marks.add(Marks::RESET);
@@ -296,7 +301,7 @@ impl Streams {
     }
 
     /// The other end won't look at the streams above `last` of the end `from` is not.
-    pub fn goaway(&mut self, from: Kind, last: u32, shared: &mut Shared<'_, impl Log>) {
+    pub(super) fn goaway(&mut self, from: Kind, last: u32, shared: &mut Shared<'_, impl Log>) {
         let parity = u32::from(from == Kind::Response);
         for id in self.ids(|id, stream| id % 2 == parity && id > last && stream.exchange.response.is_none()) {
             self.close(id);
@@ -305,7 +310,7 @@ impl Streams {
     }
 
     /// Something of one direction was lost: the exchanges that are open may miss it.
-    pub fn lose(&mut self, from: Kind) {
+    pub(super) fn lose(&mut self, from: Kind) {
         let side = usize::from(from == Kind::Response);
         for stream in self.map.values_mut() {
             stream.fresh = false;
@@ -323,22 +328,15 @@ impl Streams {
         }
     }
 
-    /// One stream may miss something.
-    pub fn mark(&mut self, id: u32, marks: Marks) {
-        if let Some(stream) = self.map.get_mut(&id) {
-            stream.exchange.marks.add(marks);
-        }
-    }
-
     /// Every open exchange has this mark.
-    pub fn mark_all(&mut self, marks: Marks) {
+    pub(super) fn mark_all(&mut self, marks: Marks) {
         for stream in self.map.values_mut() {
             stream.exchange.marks.add(marks);
         }
     }
 
     /// Nothing more comes of one direction. What waits for it is logged as it stands.
-    pub fn end(&mut self, from: Kind, shared: &mut Shared<'_, impl Log>) {
+    pub(super) fn end(&mut self, from: Kind, shared: &mut Shared<'_, impl Log>) {
         let lost = shared.lost;
         for stream in self.map.values_mut() {
             let (message, lost) = match from {
@@ -358,7 +356,7 @@ impl Streams {
     }
 
     /// The connection is over.
-    pub fn finish(&mut self, shared: &mut Shared<'_, impl Log>) {
+    pub(super) fn finish(&mut self, shared: &mut Shared<'_, impl Log>) {
         self.end(Kind::Request, shared);
         self.end(Kind::Response, shared);
     }
@@ -376,7 +374,7 @@ impl Streams {
         let exchange = &stream.exchange;
         let asked = exchange.request.as_ref().is_none_or(|request| request.complete || shared.lost[0]);
         if asked && exchange.response.as_ref().is_some_and(|response| response.complete) {
-            if id % 2 == 0 || self.certain.is_none_or(|certain| id < certain) {
+            if id.is_multiple_of(2) || self.certain.is_none_or(|certain| id < certain) {
                 self.close(id);
             }
             self.emit(id, shared);
@@ -417,7 +415,7 @@ impl Streams {
 
     fn fresh(&mut self, id: u32) -> Box<Stream> {
         let mut stream = self.spare.pop().unwrap_or_default();
-        stream.exchange.ordinal = u64::from(id);
+        stream.exchange.ordinal = self.before + u64::from(id);
         stream.exchange.protocol = Protocol::Http2;
         stream.fresh = true;
         stream

@@ -1,7 +1,7 @@
 //! What happens when a part of a response is read.
 
 use super::rows::absorb;
-use super::{websocket, Pairing};
+use super::{switch, websocket, Pairing};
 use crate::exchange::{Log, Marks, Message};
 use crate::http1::framing::{self, Asked};
 use crate::http1::{Event, Framing, Kind};
@@ -33,6 +33,12 @@ impl Pairing {
             self.response.message.clear();
             return;
         }
+        let switches = status == Some(101) && switch::is_answer(&message.head);
+        if switches && self.can_upgrade() {
+            self.upgrade(message);
+            return;
+        }
+        let Some(front) = self.queue.front_mut() else { return };
         let websocket = status == Some(101) && websocket::is_answer(&message.head);
         front.response = Some(message);
         if websocket && self.open_websocket() {

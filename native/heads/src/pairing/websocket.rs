@@ -1,6 +1,5 @@
 //! WebSockets (RFC 6455): the exchange that opened one stays open, and counts what goes each way until its end.
 
-use super::rows::clear;
 use super::Pairing;
 use crate::exchange::{Head, Log, Protocol};
 use crate::http1::{Framing, Kind};
@@ -8,8 +7,13 @@ use crate::ledger::Ledger;
 
 /// A 101 that switches to a WebSocket and nothing else (RFC 6455, section 4.2.2).
 pub(super) fn is_answer(head: &Head) -> bool {
+    upgrades_to(head, b"websocket")
+}
+
+/// Its only `Upgrade` field has this value.
+pub(super) fn upgrades_to(head: &Head, protocol: &[u8]) -> bool {
     let mut upgrades = head.fields.iter().filter(|field| field.name.of(&head.raw).eq_ignore_ascii_case(b"upgrade"));
-    upgrades.next().is_some_and(|field| field.value.of(&head.raw).eq_ignore_ascii_case(b"websocket"))
+    upgrades.next().is_some_and(|field| field.value.of(&head.raw).eq_ignore_ascii_case(protocol))
         && upgrades.next().is_none()
 }
 
@@ -27,7 +31,7 @@ impl Pairing {
                     // Frames that came before the answer was read looked like the beginning of a request.
                     request.body_bytes += u64::from(self.request.message.head_bytes);
                     request.last_byte = self.request.message.last_byte;
-                    clear(&mut self.request.message);
+                    self.request.message.clear();
                 }
                 self.request.restart(Kind::Request);
                 self.request.proceed(Framing::UntilClose);

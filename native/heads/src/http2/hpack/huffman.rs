@@ -85,10 +85,10 @@ const fn build() -> Code {
 
 /// Not a string in this code: padding of more than seven bits or other than ones, or the symbol EOS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Invalid;
+pub(super) struct Invalid;
 
 /// Decodes a whole string, and appends it.
-pub fn decode(data: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
+pub(super) fn decode(data: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
     // The shortest code has five bits.
     out.reserve(data.len() * 8 / 5 + 1);
     let (mut at, mut window, mut bits) = (0_usize, 0_u64, 0_u32);

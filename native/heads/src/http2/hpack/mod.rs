@@ -153,15 +153,14 @@ impl Decoder {
     ) -> Result<(), Broken> {
         let before = head.raw.len();
         let mut unresolved = Unresolved::Nothing;
-        match name {
-            Some(literal) => decode_string(literal, &mut head.raw)?,
-            None => {
-                let found = self.table.get(index).map_err(|Beyond| Broken::Invalid)?;
-                if found.unresolved == Unresolved::Nothing {
-                    head.raw.extend_from_slice(found.name);
-                } else {
-                    unresolved = Unresolved::Name;
-                }
+        if let Some(literal) = name {
+            decode_string(literal, &mut head.raw)?
+        } else {
+            let found = self.table.get(index).map_err(|Beyond| Broken::Invalid)?;
+            if found.unresolved == Unresolved::Nothing {
+                head.raw.extend_from_slice(found.name);
+            } else {
+                unresolved = Unresolved::Name;
             }
         }
         let middle = head.raw.len();

@@ -97,7 +97,7 @@ impl Entry {
 
 /// What stands behind an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
+pub(super) struct Found<'a> {
     pub name: &'a [u8],
     pub value: &'a [u8],
     pub unresolved: Unresolved,
@@ -105,10 +105,10 @@ pub struct Found<'a> {
 
 /// No entry can stand behind this index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beyond;
+pub(super) struct Beyond;
 
 #[derive(Debug)]
-pub struct Table {
+pub(super) struct Table {
     bytes: Vec<u8>,
     /// Bytes at the front of `bytes` that belong to no entry any more.
     gone: usize,
@@ -124,27 +124,20 @@ pub struct Table {
 
 impl Default for Table {
     fn default() -> Self {
-        Table {
-            bytes: Vec::new(),
-            gone: 0,
-            entries: VecDeque::new(),
-            size: 0,
-            capacity: Some(INITIAL),
-            whole: true,
-        }
+        Table { bytes: Vec::new(), gone: 0, entries: VecDeque::new(), size: 0, capacity: Some(INITIAL), whole: true }
     }
 }
 
 impl Table {
     /// Nothing is known of it: we came later, or missed something.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.clear();
         self.capacity = None;
         self.whole = false;
     }
 
     /// Bytes of memory that it takes.
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
     }
 
@@ -155,7 +148,7 @@ impl Table {
     }
 
     /// What `index` stands for.
-    pub fn get(&self, index: u32) -> Result<Found<'_>, Beyond> {
+    pub(super) fn get(&self, index: u32) -> Result<Found<'_>, Beyond> {
         let Some(place) = (index as usize).checked_sub(1) else { return Err(Beyond) };
         if let Some((name, value)) = STATIC.get(place) {
             return Ok(Found { name, value, unresolved: Unresolved::Nothing });
@@ -175,7 +168,7 @@ impl Table {
     }
 
     /// A new entry. Where `unresolved` says so, `name` is empty.
-    pub fn insert(&mut self, name: &[u8], value: &[u8], unresolved: Unresolved) {
+    pub(super) fn insert(&mut self, name: &[u8], value: &[u8], unresolved: Unresolved) {
         let size = name.len() + value.len() + OVERHEAD;
         self.make_room(size);
         if size <= self.limit() {
@@ -191,7 +184,7 @@ impl Table {
     }
 
     /// A dynamic table size update (RFC 7541, section 6.3).
-    pub fn resize(&mut self, capacity: u32) {
+    pub(super) fn resize(&mut self, capacity: u32) {
         let capacity = capacity as usize;
         self.capacity = Some(capacity);
         self.make_room(0);
