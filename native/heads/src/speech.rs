@@ -28,7 +28,7 @@ enum Probe {
     /// What one end sent could be the first frames of a server.
     Early { egress: bool, pieces: Vec<(Vec<u8>, Place)>, size: usize },
     /// We came later: frames are looked for, in what arrives and in what leaves.
-    Joined([Seek; 2]),
+    Joined(Box<[Seek; 2]>),
 }
 
 impl Speech {
@@ -195,12 +195,13 @@ impl Speech {
 
     fn probe_joined(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) -> bool {
         let limit = self.limits.max_head_bytes;
-        let fresh = || Box::new(Probe::Joined([Seek::new(limit), Seek::new(limit)]));
+        let fresh = || Box::new(Probe::Joined(Box::new([Seek::new(limit), Seek::new(limit)])));
         let Probe::Joined(seeks) = self.probe.get_or_insert_with(fresh).as_mut() else { return false };
         if !seeks[usize::from(egress)].data(bytes, at, None) {
             return false;
         }
-        let Some(Probe::Joined([inbound, outbound])) = self.probe.take().map(|probe| *probe) else { return false };
+        let Some(Probe::Joined(seeks)) = self.probe.take().map(|probe| *probe) else { return false };
+        let [inbound, outbound] = *seeks;
         let seeks = if egress { [outbound, inbound] } else { [inbound, outbound] };
         let endpoints = self.pairing.endpoints.clone();
         match Http2::joined(endpoints, self.limits, egress, seeks, ledger, log) {

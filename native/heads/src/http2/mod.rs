@@ -24,6 +24,7 @@ use side::{Content, Frames, Section, Side};
 use streams::{Shared, Streams};
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
 pub struct Http2 {
     pub endpoints: Endpoints,
     limits: Limits,

@@ -65,6 +65,7 @@ pub(super) struct Streams {
     /// The highest stream when something was lost last.
     doubtful: Option<u32>,
     gap: bool,
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept: they move in and out of the map")]
     spare: Vec<Box<Stream>>,
     messages: Vec<Message>,
     /// Bytes of the heads of the open exchanges.
@@ -118,16 +119,16 @@ impl Streams {
         }
         message.complete = section.ends;
         match (from, section.promised) {
-            (Kind::Request, _) => self.from_client(section, message, shared),
+            (Kind::Request, _) => self.request_section(section, message, shared),
             (Kind::Response, Some(promised)) => {
                 message.complete = section.marks == Marks::default();
                 self.open(promised, section, message, shared);
             }
-            (Kind::Response, None) => self.from_server(section, message, shared),
+            (Kind::Response, None) => self.response_section(section, message, shared),
         }
     }
 
-    fn from_client(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
+    fn request_section(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
         let id = section.stream;
         if let Some(stream) = self.map.get_mut(&id) {
             stream.fresh = true;
@@ -172,7 +173,7 @@ impl Streams {
         self.map.insert(id, stream);
     }
 
-    fn from_server(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
+    fn response_section(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
         let id = section.stream;
         if !self.map.contains_key(&id) && !self.open_unasked(id, shared) {
             return;
