@@ -229,6 +229,13 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 			read_length(number, line + 15, size - 15, flow);
 		return;
 	}
+	if (first == (WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', ':'))) {
+		__u64 value = line[8] == ' ' ? word_at(line + 9) : word_at(line + 8);
+
+		if (((value | BYTES(0x20)) & FIRST(3)) == (WORD('h', '2', 'c', 0, 0, 0, 0, 0)))
+			flow->found |= FOUND_H2C;
+		return;
+	}
 	if (first != WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') ||
 	    second != WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
 		return;
