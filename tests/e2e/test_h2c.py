@@ -143,7 +143,7 @@ def matches(row: Row, view: Seen) -> bool:
 def test_common_clients_are_seen_with_the_fields_that_they_say_they_sent(
     capture: Capture, tmp_path: Path, command: str
 ) -> None:
-    program = command.split()[0]
+    program = command.split(maxsplit=1)[0]
     spec = next(spec for spec in SPECS if spec.name == "hypercorn")
     for missing in (spec.missing(), None if shutil.which(program) else program):
         if missing:
