@@ -58,6 +58,11 @@ demo: build ## Shows `masthead tail` on a small gateway with mixed traffic, for 
 	@dev/packages nginx-light
 	@$(ROOT) $(PYTHON_IN_VENV) -m dev.demo $(ARGS)
 
+.PHONY: demo-store
+demo-store: build ## Fills .demo/store with five weeks of made-up calls, to ask and to forecast (ARGS="--weeks 8").
+	@dev/environment test
+	@$(PYTHON_IN_VENV) -m dev.demo.history .demo/store $(ARGS)
+
 .PHONY: bench
 bench: test-environment ## Measures masthead beside nginx's own log, tcpdump, tshark and httpry, against the budgets.
 	@$(ROOT) $(PYTHON_IN_VENV) -m bench $(ARGS)

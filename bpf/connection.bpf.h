@@ -29,10 +29,11 @@ enum flow_state {
 enum flow_found {
 	FOUND_LENGTH = 1 << 0,
 	FOUND_CHUNKED = 1 << 1,
-	FOUND_TROUBLE = 1 << 2, /* contradictory or unreadable */
-	FOUND_HEAD = 1 << 3,    /* the method is HEAD */
-	FOUND_CONNECT = 1 << 4, /* the method is CONNECT */
-	FOUND_H2C = 1 << 5,     /* upgrade to HTTP/2 */
+	FOUND_TROUBLE = 1 << 2,   /* contradictory or unreadable */
+	FOUND_HEAD = 1 << 3,      /* the method is HEAD */
+	FOUND_CONNECT = 1 << 4,   /* the method is CONNECT */
+	FOUND_WEBSOCKET = 1 << 5, /* Upgrade: websocket */
+	FOUND_H2C = 1 << 6,       /* Upgrade: h2c */
 };
 
 /* Bytes of a line kept when it goes on in the next segment: enough for a framing field (`Transfer-Encoding:` and its
@@ -66,7 +67,8 @@ enum connection_flag {
 	CONN_ANNOUNCED = 1 << 2,      /* EVENT_CONNECTION was sent */
 	CONN_REQUEST_EGRESS = 1 << 3, /* requests leave this socket */
 	CONN_EARLY = 1 << 4,          /* its first bytes were seen on the listener, before it was there */
-	CONN_FRAMES = 1 << 5,         /* HTTP/2: frames in both directions */
+	CONN_WEBSOCKET = 1 << 5,      /* a WebSocket by now: its bytes are counted, none is copied */
+	CONN_FRAMES = 1 << 6,         /* HTTP/2: frames in both directions */
 };
 
 /* Written by the process programs, but for PROCESS_SENT: a race there sends it twice, which does no harm. */

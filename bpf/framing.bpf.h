@@ -53,6 +53,11 @@ static __always_inline void end_of_head(struct connection *connection, struct fl
 		flow->state = FLOW_FRAME;
 		return;
 	}
+	if (status == 101 && (found & FOUND_WEBSOCKET)) {
+		connection->flags |= CONN_WEBSOCKET;
+		flow->state = FLOW_TO_CLOSE;
+		return;
+	}
 	if (status == 101 || (connection->connect && status >= 200 && status < 300)) {
 		connection->kind = KIND_OTHER;
 		return;
@@ -101,8 +106,10 @@ static __always_inline void on_line(struct walk *walk, const __u8 *line, __u32 s
 	case FLOW_HEAD:
 		if (empty)
 			end_of_head(walk->connection, flow, request);
-		else if ((line[0] | 0x20) == 'c' || (line[0] | 0x20) == 't' || (line[0] | 0x20) == 'u')
+		else if ((line[0] | 0x20) == 'c' || (line[0] | 0x20) == 't')
 			read_field(&walk->slot->number, line, size, flow);
+		else if (flow->status == 101)
+			read_upgrade(line, size, flow);
 		return;
 	case FLOW_DATA_END:
 		flow->state = empty ? FLOW_SIZE : FLOW_UNSURE;

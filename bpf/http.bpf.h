@@ -229,13 +229,6 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 			read_length(number, line + 15, size - 15, flow);
 		return;
 	}
-	if (first == (WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', ':'))) {
-		__u64 value = line[8] == ' ' ? word_at(line + 9) : word_at(line + 8);
-
-		if (((value | BYTES(0x20)) & FIRST(3)) == (WORD('h', '2', 'c', 0, 0, 0, 0, 0)))
-			flow->found |= FOUND_H2C;
-		return;
-	}
 	if (first != WORD('t', 'r', 'a', 'n', 's', 'f', 'e', 'r') ||
 	    second != WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n'))
 		return;
@@ -257,6 +250,31 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 		flow->found |= FOUND_CHUNKED;
 	else
 		flow->found |= FOUND_TROUBLE;
+}
+
+/*
+ * `Upgrade: websocket` (RFC 6455, section 4.2.2) or `Upgrade: h2c` (RFC 7540, section 3.2) in the head of a 101, and no
+ * other protocol behind it.
+ */
+static __always_inline void read_upgrade(const __u8 *line, __u32 size, struct flow *flow)
+{
+	__u32 at = 8;
+
+	if ((word_at(line) | BYTES(0x20)) != WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', ':' | 0x20))
+		return;
+#pragma unroll
+	for (int n = 0; n < 8; n++)
+		if (line[at] == ' ' || line[at] == '\t')
+			at++;
+
+	__u32 rest = size > at ? size - at : 0;
+
+	if ((word_at(line + at) | BYTES(0x20)) == WORD('w', 'e', 'b', 's', 'o', 'c', 'k', 'e') &&
+	    (line[at + 8] | 0x20) == 't' && (rest == 9 || (rest == 10 && line[at + 9] == '\r')))
+		flow->found |= FOUND_WEBSOCKET;
+	else if (((word_at(line + at) | BYTES(0x20)) & FIRST(3)) == (WORD('h', '2', 'c', 0, 0, 0, 0, 0)) &&
+	         (rest == 3 || (rest == 4 && line[at + 3] == '\r')))
+		flow->found |= FOUND_H2C;
 }
 
 /* A request line's method, or a status line's code. */

@@ -360,6 +360,11 @@ static __always_inline void walk_segment(struct bpf_sock *sk, struct walk *walk,
 		if (!walk->slot->left || !decide(sk, connection, walk, direction, turned))
 			return;
 	}
+	if (connection->flags & CONN_WEBSOCKET) {
+		if (walk->slot->left || (walk->slot->flags & (EVENT_FIN | EVENT_RST)))
+			send_segment(walk, 0, walk->slot->left);
+		return;
+	}
 	payload = walk->slot->left;
 	walk->slot->request = (direction == EGRESS) == !!(connection->flags & CONN_REQUEST_EGRESS);
 	walk->flow = &connection->flows[direction & 1];

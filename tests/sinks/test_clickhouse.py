@@ -26,7 +26,7 @@ from masthead.schema import COLUMNS
 from masthead.store.kinds import Kinds
 from tests.e2e.waiting import wait_for
 from tests.sinks.house import MISSING, House
-from tests.unit.stored import BEGIN_NS, HOUR, batches, call, fill, random_calls
+from tests.unit.stored import BEGIN_NS, HOUR, batches, call, fill, grpc_calls, random_calls
 from tests.unit.test_query_dialects import NOW, OWN_SQL, QUESTIONS, SCOPES, _same
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.sinks, pytest.mark.skipif(MISSING is not None, reason=
 
 KINDS = Kinds.of(Config())
 FOREVER = Layout(ages={})
-CALLS = random_calls(6_000)
+CALLS = [*random_calls(6_000), *grpc_calls(500, 6_000)]
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,27 @@ def test_columns_that_an_older_version_lacks_are_added_in_their_place(empty: Hou
     sql = "SELECT name FROM system.columns WHERE database = 'logs' AND table = 'exchanges' ORDER BY position FORMAT TSV"
     found = empty.client.execute(sql).split()
     assert found == [*(column.name for column in COLUMNS), "host", "class"]
+
+
+def test_fields_of_an_older_table_can_be_null_afterwards(empty: House) -> None:
+    for column in COLUMNS:
+        if "name" in column.type:
+            older = tables.columns()[column.name].replace("Nullable(String)", "String")
+            empty.client.execute(f"ALTER TABLE exchanges MODIFY COLUMN {column.name} {older}")
+    empty.client.execute(
+        "INSERT INTO exchanges (time, exchange_id, request_fields, host, class) "
+        "VALUES (now64(9), 'old', [('Host', 'a')], '', 'default')"
+    )
+    initialise(empty.client, FOREVER)
+    empty.client.execute(
+        "INSERT INTO exchanges (time, exchange_id, request_fields, host, class) "
+        "VALUES (now64(9), 'new', [(NULL, NULL), (NULL, 'v')], '', 'default')"
+    )
+    sql = "SELECT exchange_id, request_fields FROM exchanges ORDER BY exchange_id DESC FORMAT JSONCompactEachRow"
+    old, new = (json.loads(line) for line in empty.client.execute(sql).splitlines())
+    assert [[*field.values()] if isinstance(field, dict) else field for field in old[1]] == [["Host", "a"]]
+    fields = [[*field.values()] if isinstance(field, dict) else field for field in new[1]]
+    assert fields == [[None, None], [None, "v"]]
 
 
 def test_a_table_of_a_newer_version_is_left_alone(empty: House) -> None:
@@ -281,7 +302,7 @@ def test_the_verbs_work_as_on_a_directory(
     assert execute(["errors", *always, "--each", "--where", "req('host') = 'a.example'", "--limit", "3"]) == 0
     assert len(capfd.readouterr().out.splitlines()) == 4
     assert execute(["query", "--store", server.place, "SELECT count(*), max(time) FROM exchanges"]) == 0
-    assert "6000,2026-08-01T01:39:59.000000000Z" in capfd.readouterr().out
+    assert f"{len(CALLS)},2026-08-01T01:48:19.000000000Z" in capfd.readouterr().out
     target = tmp_path / "calls.parquet"
     for form in ("parquet", "ndjson", "csv", "har"):
         file = target.with_suffix(f".{form}")

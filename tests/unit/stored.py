@@ -32,6 +32,11 @@ _SQL = "SELECT * REPLACE (make_timestamp_ns(time) AS time) FROM (SELECT unnest(f
 _TYPES = {
     "time": "BIGINT",
     "status": "USMALLINT",
+    "grpc_status": "USMALLINT",
+    "grpc_request_messages": "UBIGINT",
+    "grpc_response_messages": "UBIGINT",
+    "grpc_timeout_ns": "BIGINT",
+    "hpack_unresolved": "UINTEGER",
     "client_port": "USMALLINT",
     "server_port": "USMALLINT",
     "request_head_bytes": "UINTEGER",
@@ -104,6 +109,44 @@ def _random_call(draw: random.Random, number: int) -> Call:
         quality=["no_response"] if status is None else draw.choice([[], [], ["joined"], ["malformed", "escaped"]]),
         fault=draw.choice([None, "byte 3"]),
         sample_weight=draw.choice([1.0, 1.0, 1.0, 10.0]) if route == "/v1/orders" else 1.0,
+    )
+
+
+def grpc_calls(count: int, first: int = 100_000, seed: int = 8) -> list[Call]:
+    """Make calls of HTTP/2 and gRPC, with fields that nobody could resolve."""
+    draw = random.Random(seed)
+    return [_grpc_call(draw, first + number) for number in range(count)]
+
+
+def _grpc_call(draw: random.Random, number: int) -> Call:
+    status = draw.choice([0, 0, 0, 3, 5, 13, 14, 99, None])
+    unknown: list[dict[str, str | None]] = []
+    if draw.random() < 0.5:
+        unknown = [{"name": None, "value": draw.choice([None, "hmac:0123456789ab"])}]
+    route = draw.choice(["/a.Users/Get", "/a.Users/List"])
+    return call(
+        number,
+        protocol="grpc",
+        scheme="https",
+        tls_version=draw.choice(["1.2", "1.3"]),
+        tls_library="go",
+        method="POST",
+        route=route,
+        route_source="grpc",
+        path=route,
+        target=route,
+        authority="rpc.example:443",
+        status=200,
+        grpc_status=status,
+        grpc_request_messages=1,
+        grpc_response_messages=draw.choice([None, 0, 7]),
+        grpc_timeout_ns=draw.choice([None, SECOND]),
+        hpack_unresolved=len(unknown) or None,
+        request_fields=[*unknown, *pairs(("content-type", "application/grpc"))],
+        response_fields=[*pairs(("content-type", "application/grpc")), *unknown],
+        response_trailers=pairs(("grpc-status", str(status))) if status is not None else None,
+        duration_ns=draw.randrange(10**9),
+        quality=["hpack_unresolved"] if unknown else [],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from tests.e2e.waiting import wait_for
 from tests.unit.test_delivery_spool import LARGE, killed, numbers, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 QUICK = Limits(seconds=0.0, grace=2.0)
@@ -61,6 +62,7 @@ def delivery(
 ) -> Iterator[Delivery]:
     messages: list[str] = [] if said is None else said
     made = Delivery("db", server, limits, spool, tell=messages.append, backoff=Backoff(lambda: 0.0))
+    made.start()
     try:
         yield made
     finally:
@@ -376,3 +378,115 @@ def test_a_disk_that_can_not_sync_ends_nothing(spool: Spool, monkeypatch: pytest
         sink.write(some(10, 10))
     assert server.rows == list(range(20))
     assert any("Input/output error" in message for message in said)
+
+
+def test_nothing_is_sent_before_the_start_or_a_first_row(tmp_path: Path) -> None:
+    held = Spool(tmp_path, LARGE)
+    held.append(some(0, 10))
+    held.close()
+    server = Server()
+    sink = Delivery("unstarted", server, QUICK, Spool(tmp_path, LARGE), tell=lambda _: None)
+    assert not any(thread.name == "masthead-unstarted" for thread in threading.enumerate())
+    sink.start()
+    wait_for(lambda: len(server.rows) == 10, "the rows of the earlier run are sent")
+    sink.close()
+
+
+def test_a_sink_that_never_started_keeps_what_its_spool_has(tmp_path: Path) -> None:
+    held = Spool(tmp_path, LARGE)
+    held.append(some(0, 10))
+    held.close()
+    said: list[str] = []
+    sink = Delivery("db", Server(), QUICK, Spool(tmp_path, LARGE), tell=said.append)
+    sink.close()
+    assert "10 rows wait in the spool for the next start" in said[-1]
+    assert Spool(tmp_path, LARGE).rows == 10
+
+
+@pytest.mark.parametrize("answer", [Refused("not JSON"), TooLarge("413")])
+def test_a_server_that_refuses_rows_is_no_longer_away(spool: Spool, answer: Outcome) -> None:
+    server, said = Server(Again("busy"), Again("busy"), answer), list[str]()
+    with delivery(server, spool, said=said) as sink:
+        sink.write(some(0, 1))
+        wait_for(lambda: sink.account.waiting == 0, "it is settled")
+    assert any("takes rows again" in message for message in said)
+
+
+class SlowDisk(Spool):
+    """Puts rows back when it is told to, as a disk does that is busy."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, LARGE)
+        self.writing, self.may = threading.Event(), threading.Event()
+
+    def put_back(self, loads: Sequence[Load]) -> list[Load]:
+        self.writing.set()
+        self.may.wait(20)
+        return super().put_back(loads)
+
+
+def test_rows_that_a_slow_disk_still_takes_at_the_end_are_not_lost(tmp_path: Path) -> None:
+    spool, said = SlowDisk(tmp_path), list[str]()
+    sink = Delivery("db", Never(), Limits(seconds=0, grace=0.05), spool, tell=said.append)
+    sink.write(some(0, 10))
+    assert spool.writing.wait(20)
+    threading.Timer(2.0, spool.may.set).start()
+    sink.close()
+    assert (sink.account.dropped, sink.account.waiting) == (0, 10)
+    assert said[-1] == "db: 10 rows wait in the spool for the next start"
+    assert Spool(tmp_path, LARGE).rows == 10
+
+
+def test_a_disk_that_does_not_come_to_an_end_is_told_and_nothing_is_called_lost(tmp_path: Path) -> None:
+    spool, said = SlowDisk(tmp_path), list[str]()
+    sink = Delivery("db", Never(), Limits(seconds=0, grace=0.05, disk=0.1), spool, tell=said.append)
+    sink.write(some(0, 10))
+    assert spool.writing.wait(20)
+    sink.close()
+    assert sink.account.dropped == 0
+    assert "the disk is slow: 10 rows are still on their way to the spool" in said[-1]
+    spool.may.set()
+    wait_for(lambda: spool.rows == 10, "they are kept after all")
+
+
+class Moody(Server):
+    """Halves, takes in part, refuses in part, asks to wait: whatever comes to its mind, which is always the same."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.draw = random.Random(seed)
+        self.refused: list[int] = []
+
+    def send(self, load: Load) -> Outcome:
+        rows = numbers(load.batch)
+        kind = self.draw.randrange(6)
+        if kind == 0:
+            return Again("busy")
+        if kind == 1 and len(rows) > 1:
+            return TooLarge("413")
+        if kind == 2:
+            self.refused += rows
+            return Refused("no")
+        if kind == 3:
+            again = tuple(place for place in range(len(rows)) if self.draw.random() < 0.4)
+            never = [place for place in range(len(rows)) if place not in again and self.draw.random() < 0.2]
+            self.refused += [rows[place] for place in never]
+            kept = [row for place, row in enumerate(rows) if place not in (*again, *never)]
+            self.loads.append((kept, load.token))
+            return Sent(refused=len(never), again=again)
+        self.loads.append((rows, load.token))
+        return Sent()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("spooled", [True, False])
+def test_halves_and_rests_of_each_other_add_up(tmp_path: Path, seed: int, *, spooled: bool) -> None:
+    server = Moody(seed)
+    with delivery(server, Spool(tmp_path, LARGE) if spooled else None) as sink:
+        for first in range(0, 300, 30):
+            sink.write(some(first, 30))
+        wait_for(lambda: sink.account.waiting == 0, "all is settled", 60)
+    assert sorted(server.rows + server.refused) == list(range(300))
+    assert (sink.account.sent, sink.account.refused) == (len(server.rows), len(server.refused))
+    tokens = [token for _, token in server.loads]
+    assert len(set(tokens)) == len(tokens)

@@ -18,7 +18,7 @@ from masthead.query.expand import expand
 from masthead.query.limits import Limits
 from masthead.query.questions import calls, fields, history
 from masthead.query.questions.scope import Scope
-from tests.unit.stored import BEGIN_NS, HOUR, SECOND, fill, random_calls
+from tests.unit.stored import BEGIN_NS, HOUR, SECOND, fill, grpc_calls, random_calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,9 @@ class Engines:
     """The same rows in both."""
 
     def __init__(self, folder: Path) -> None:
-        self.duck = DuckReader(fill(folder / "store", random_calls(6_000)), Limits(), now_ns=lambda: NOW)
+        self.duck = DuckReader(
+            fill(folder / "store", [*random_calls(6_000), *grpc_calls(500, 6_000)]), Limits(), now_ns=lambda: NOW
+        )
         parquet = folder / "rows.parquet"
         files.write_parquet(self.duck, "SELECT * FROM exchanges", parquet)
         self._house = session.Session(str(folder / "house"))

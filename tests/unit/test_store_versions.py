@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from masthead.config import Config
+from masthead.extension import native
 from masthead.query import duck
 from masthead.query.duck import DuckReader
 from masthead.query.limits import Limits
@@ -19,7 +20,7 @@ from masthead.store.kinds import Kinds
 from masthead.store.layout import Part, listing
 from masthead.store.writer import Writer
 from tests.e2e.waiting import wait_for
-from tests.unit.stored import BEGIN_NS, HOUR, Call, fill, random_calls
+from tests.unit.stored import BEGIN_NS, HOUR, Call, fill, grpc_calls, random_calls
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 VERSION_1 = FIXTURES / "store-v1"
@@ -105,6 +106,36 @@ def test_older_parts_are_merged_into_todays_columns(tmp_path: Path, monkeypatch:
 
 def test_a_version_with_one_more_column_reads_what_this_one_wrote(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What the next version does: today's parts are older then, and the view takes its columns from the journals.
+    newer = layout.SCHEMA_VERSION + 1
     for room in (duck, directory, layout):
-        monkeypatch.setattr(room, "SCHEMA_VERSION", 2)
+        monkeypatch.setattr(room, "SCHEMA_VERSION", newer)
     assert rows(root) == expected()
+
+
+def test_large_parts_of_an_older_version_are_merged_into_todays_columns(tmp_path: Path) -> None:
+    """Large row groups are taken over byte by byte, but not where they lack columns."""
+    parts = []
+    for number in range(2):
+        parts.append(str(tmp_path / f"{number}.parquet"))
+        with duckdb.connect() as connection:
+            select = f"SELECT make_timestamp_ns(range) AS time, 'x' || range AS exchange_id FROM range({number}, 20000)"
+            connection.execute(f"COPY ({select}) TO '{parts[-1]}' (FORMAT parquet, COMPRESSION zstd)")
+    target = tmp_path / "merged.parquet"
+    native().merge(parts, str(target), layout.SCHEMA_VERSION)
+    with duckdb.connect() as connection:
+        found = connection.sql(f"DESCRIBE FROM '{target}'").fetchall()
+        assert connection.sql(f"SELECT count(*), count(exchange_id) FROM '{target}'").fetchall() == [(39_999, 39_999)]
+    assert [name for name, *_ in found] == [column.name for column in COLUMNS]
+
+
+def test_a_store_of_version_1_and_rows_of_today_are_read_together(root: Path) -> None:
+    """Fields were never null before HTTP/2: lists of both kinds are of one type in a query."""
+    calls = grpc_calls(50, first=4 * 3_600)
+    fill(root, calls)
+    found = rows(root, "exchange_id, status, request_fields, quality")
+    assert found[: len(written())] == expected()
+    assert [row[2] for row in found[len(written()) :]] == [row["request_fields"] for row in calls]
+    grpc = rows(root, "exchange_id, grpc_status, grpc_response_messages, tls_version, hpack_unresolved")
+    assert [row[1:] for row in grpc[: len(written())]] == [(None,) * 4] * len(written())
+    names = ("exchange_id", "grpc_status", "grpc_response_messages", "tls_version", "hpack_unresolved")
+    assert grpc[len(written()) :] == [tuple(row[name] for name in names) for row in calls]

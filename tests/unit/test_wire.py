@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from masthead.schema import COLUMNS
-from tests.unit.stored import batches, call, pairs, random_calls
+from tests.unit.stored import batches, call, grpc_calls, pairs, random_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -277,6 +277,40 @@ def test_lines_can_be_taken_one_by_one() -> None:
         assert [key and key.decode() for key in keys] == [row["connection_id"] for row in columns(batch)]
 
 
+def test_a_failed_grpc_call_says_so_everywhere_although_its_status_is_200() -> None:
+    base = grpc_calls(1)[0] | {"grpc_status": 14, "grpc_response_messages": 0, "grpc_timeout_ns": 5}
+    client = base | {"exchange_id": "c", "role": "client", "grpc_status": 5}
+    unnamed = [{"name": None, "value": None}, {"name": None, "value": "hmac:0"}, {"name": "a", "value": "b"}]
+    server = base | {"exchange_id": "s", "grpc_status": 5, "request_fields": unnamed, "hpack_unresolved": 2}
+    (batch,) = batches([base, client, server])
+    (first, has), (_, of_client), (of_warning, of_server) = records(batch)
+    assert (first.severity_text, of_warning.severity_text) == ("ERROR", "WARN")
+    assert has["rpc.system.name"] == "grpc"
+    assert has["rpc.method"] == base["path"][1:]
+    assert (has["rpc.status_code"], has["error.type"]) == ("UNAVAILABLE", "UNAVAILABLE")
+    assert (has["network.protocol.name"], has["network.protocol.version"]) == ("http", "2")
+    assert has["masthead.grpc_response_messages"] == 0
+    assert of_client["error.type"] == "NOT_FOUND"
+    assert "error.type" not in of_server
+    assert of_server["http.request.header.a"] == ["b"]
+    assert {name for name in of_server if name.startswith("http.request.header.")} == {"http.request.header.a"}
+    documents = [json.loads(line) for line in batch.bulk("x").splitlines()][1::2]
+    assert [document["event"]["outcome"] for document in documents] == ["failure"] * 3
+    assert documents[0]["tls"]["version_protocol"] == "tls"
+    assert documents[2]["http"]["request"]["headers"] == {"a": ["b"]}
+    messages = b"".join(batch.syslog(16, "h", "a", "newline")).splitlines()
+    assert [message.partition(b">")[0] for message in messages] == [b"<131", b"<132", b"<132"]
+    pairs_line = json.loads(batch.ndjson("pairs").splitlines()[2])
+    assert pairs_line["http"]["request"]["header"] == [[None, None], [None, "hmac:0"], ["a", "b"]]
+    object_line = json.loads(batch.ndjson("object").splitlines()[2])
+    assert object_line["http"]["request"]["header"] == {"a": ["b"]}
+    assert object_line["masthead"]["hpack_unresolved"] == 2
+    assert object_line["rpc"] == {"system": {"name": "grpc"}, "method": base["path"][1:], "status_code": "NOT_FOUND"}
+    streams = json.loads(batch.loki("{}")[0])["streams"]
+    metadata = [value[2] for stream in streams for value in stream["values"]]
+    assert {entry["rpc_status_code"] for entry in metadata} == {"UNAVAILABLE", "NOT_FOUND"}
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}'])
 def test_labels_are_an_object_of_texts(text: str) -> None:
     for write in (whole().loki, whole().otlp_traces):
@@ -307,7 +341,14 @@ def test_the_documented_names_are_those_that_are_sent() -> None:
     }
     forwarded = {**full, "exchange_id": "2", "forwarded_client": None, "route_source": "inferred", "role": "client"}
     referred = {**forwarded, "exchange_id": "3", "request_fields": pairs(("Referer", "x"), ("User-Agent", "y"))}
-    (batch,) = batches([full, forwarded, referred])
+    grpc = {
+        **grpc_calls(1)[0],
+        "grpc_status": 13,
+        "hpack_unresolved": 1,
+        "grpc_timeout_ns": 1,
+        "grpc_response_messages": 2,
+    }
+    (batch,) = batches([full, forwarded, referred, grpc])
     otel = {name for _, has in records(batch) for name in has}
     ecs = {name for line in batch.bulk("x").splitlines() for name in flat(json.loads(line))} | {"_id"}
     for row in table:

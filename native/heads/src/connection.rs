@@ -2,8 +2,8 @@
 
 use crate::exchange::{Endpoints, Log, Process};
 use crate::ledger::Ledger;
-use crate::pairing::Pairing;
 use crate::record::Tuple;
+use crate::speech::Speech;
 use crate::stream::{Outcome, Part, Place, Reader, Stream};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -38,13 +38,15 @@ pub struct Limits {
     pub connections: usize,
     /// Requests that wait for a response on one connection; more and the pairing starts anew.
     pub waiting: usize,
+    /// Streams of one HTTP/2 connection; more are counted and left out.
+    pub streams: usize,
     /// The source is sockets of this host: role and process can be known, and a row without a process says so.
     pub socket: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_head_bytes: 16 << 10, connections: 1 << 18, waiting: 1024, socket: false }
+        Limits { max_head_bytes: 16 << 10, connections: 1 << 18, waiting: 1024, streams: 4096, socket: false }
     }
 }
 
@@ -53,7 +55,7 @@ struct Connection {
     inbound: Stream,
     outbound: Stream,
     early: Vec<Early>,
-    pairing: Pairing,
+    speech: Speech,
     last_time: u64,
 }
 
@@ -124,7 +126,7 @@ impl Connections {
 
     /// Exchanges begun and not yet logged.
     pub fn open_exchanges(&self) -> usize {
-        self.map.values().map(|connection| connection.pairing.open()).sum()
+        self.map.values().map(|connection| connection.speech.open()).sum()
     }
 
     /// A connection speaks HTTP. `endpoints` has the local end as `server`; the direction of the first request
@@ -139,7 +141,7 @@ impl Connections {
         }
         let tuple = (endpoints.server, endpoints.client);
         let mut connection =
-            Box::new(Connection { pairing: Pairing::new(endpoints, joined, self.limits), ..Connection::default() });
+            Box::new(Connection { speech: Speech::new(endpoints, joined, self.limits), ..Connection::default() });
         self.ledger.connections += 1;
         // What was seen on the listener waits for the first segment, which says where TCP is.
         let (mine, others) = std::mem::take(&mut self.early).into_iter().partition(|early| early.tuple == tuple);
@@ -150,20 +152,20 @@ impl Connections {
     /// The process that owns a connection's socket.
     pub fn process(&mut self, cookie: u64, process: Process) -> bool {
         let known = self.map.get_mut(&cookie);
-        known.map(|connection| connection.pairing.endpoints.process = Some(process)).is_some()
+        known.map(|connection| connection.speech.endpoints_mut().process = Some(process)).is_some()
     }
 
     /// Its first bytes were seen on the listener, if at all: where none were, we came in the middle of something.
     pub fn doubt(&mut self, cookie: u64) {
         if let Some(connection) = self.map.get_mut(&cookie).filter(|connection| connection.early.is_empty()) {
-            connection.pairing.doubt();
+            connection.speech.doubt();
         }
     }
 
     /// Its exchanges are not for the log: nothing more is read of it.
     pub fn leave_out(&mut self, cookie: u64) {
         if let Some(connection) = self.map.get_mut(&cookie) {
-            connection.pairing.leave_out();
+            connection.speech.leave_out();
         }
     }
 
@@ -192,7 +194,7 @@ impl Connections {
             self.ledger.failed_unknown += 1;
             return;
         };
-        let was_opaque = connection.pairing.opaque();
+        let was_opaque = connection.speech.opaque();
         let outcome = connection.segment(segment, &mut self.ledger, log);
         if was_opaque {
             self.ledger.not_http += 1;
@@ -200,7 +202,7 @@ impl Connections {
             self.ledger.count(outcome);
         }
         if segment.rst {
-            connection.pairing.reset();
+            connection.speech.reset();
         }
     }
 
@@ -214,6 +216,7 @@ impl Connections {
         self.ledger.used += 1;
         connection.accept(last.accepted_in, None, &mut self.ledger, log);
         connection.last_time = last.time;
+        connection.speech.closed();
         self.closing.push_back((cookie, last.time));
         // In a capture file the end is known: nothing of the connection follows.
         self.bury(if self.limits.socket { last.time } else { u64::MAX }, log);
@@ -283,7 +286,7 @@ impl Connection {
             Part { seq: segment.seq, bytes: segment.bytes, span: segment.span, time: segment.time, cut: segment.cut };
         let accepted = if segment.egress { segment.accepted_out } else { segment.accepted_in };
         let stream = if segment.egress { &mut self.outbound } else { &mut self.inbound };
-        let mut direction = Direction { egress: segment.egress, pairing: &mut self.pairing, ledger, log };
+        let mut direction = Direction { egress: segment.egress, speech: &mut self.speech, ledger, log };
         if segment.fin {
             stream.fin(segment.seq.wrapping_add(segment.span), segment.time);
         }
@@ -292,11 +295,11 @@ impl Connection {
 
     fn accept(&mut self, inbound: Option<u32>, outbound: Option<u32>, ledger: &mut Ledger, log: &mut impl Log) {
         if inbound.is_some() {
-            let mut direction = Direction { egress: false, pairing: &mut self.pairing, ledger, log };
+            let mut direction = Direction { egress: false, speech: &mut self.speech, ledger, log };
             self.inbound.accept(inbound, &mut direction);
         }
         if outbound.is_some() {
-            let mut direction = Direction { egress: true, pairing: &mut self.pairing, ledger, log };
+            let mut direction = Direction { egress: true, speech: &mut self.speech, ledger, log };
             self.outbound.accept(outbound, &mut direction);
         }
     }
@@ -312,7 +315,7 @@ impl Connection {
         }
         for early in all {
             ledger.consumed += 1;
-            let mut direction = Direction { egress: false, pairing: &mut self.pairing, ledger, log };
+            let mut direction = Direction { egress: false, speech: &mut self.speech, ledger, log };
             if early.fin {
                 self.inbound.fin(early.seq.wrapping_add(early.span), early.time);
             }
@@ -325,41 +328,41 @@ impl Connection {
     fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         self.recall_early(None, ledger, log);
         // Requests first: what is held of a response belongs after them.
-        let leave = self.pairing.requests_leave().unwrap_or(false);
+        let leave = self.speech.requests_leave().unwrap_or(false);
         for egress in [leave, !leave] {
             let stream = if egress { &mut self.outbound } else { &mut self.inbound };
-            stream.flush(&mut Direction { egress, pairing: &mut self.pairing, ledger, log });
+            stream.flush(&mut Direction { egress, speech: &mut self.speech, ledger, log });
         }
-        self.pairing.finish(time, ledger, log);
+        self.speech.finish(time, ledger, log);
     }
 }
 
 /// One direction of a connection, as its stream sees it.
 struct Direction<'a, L> {
     egress: bool,
-    pairing: &'a mut Pairing,
+    speech: &'a mut Speech,
     ledger: &'a mut Ledger,
     log: &'a mut L,
 }
 
 impl<L: Log> Reader for Direction<'_, L> {
     fn data(&mut self, bytes: &[u8], at: Place) {
-        self.pairing.data(self.egress, bytes, at, self.ledger, self.log);
+        self.speech.data(self.egress, bytes, at, self.ledger, self.log);
     }
 
     fn skipped(&mut self, count: u32, cut: bool, at: Place) {
-        self.pairing.skipped(self.egress, count, cut, at, self.ledger, self.log);
+        self.speech.skipped(self.egress, count, cut, at, self.ledger, self.log);
     }
 
     fn gap(&mut self, count: u32, at: Place) {
-        self.pairing.gap(self.egress, count, at, self.ledger, self.log);
+        self.speech.gap(self.egress, count, at, self.ledger, self.log);
     }
 
     fn overlap(&mut self) {
-        self.pairing.overlap(self.egress);
+        self.speech.overlap(self.egress);
     }
 
     fn end(&mut self, time: u64) {
-        self.pairing.end(self.egress, time, self.ledger, self.log);
+        self.speech.end(self.egress, time, self.ledger, self.log);
     }
 }

@@ -92,6 +92,8 @@ pub enum Fault {
     Trailer,
     /// The message ended before its end (RFC 9112, section 8).
     Incomplete,
+    /// HTTP/2: a field block that can't be decoded, or frames where they may not be (RFC 9113, sections 4.3 and 5.4.1).
+    Frames,
 }
 
 impl Fault {
@@ -115,6 +117,7 @@ impl Fault {
             Fault::ChunkEnd => "end of chunk",
             Fault::Trailer => "trailer",
             Fault::Incomplete => "message ended early",
+            Fault::Frames => "frames",
         }
     }
 }
@@ -133,6 +136,30 @@ pub struct Message {
     pub body_bytes: u64,
     /// The message was seen to its end.
     pub complete: bool,
+}
+
+impl Message {
+    /// Empties it and keeps its buffers.
+    pub fn clear(&mut self) {
+        let head = std::mem::take(&mut self.head);
+        let (mut raw, mut fields, mut trailers) = (head.raw, head.fields, head.trailers);
+        raw.clear();
+        fields.clear();
+        trailers.clear();
+        *self = Message { head: Head { raw, fields, trailers, ..Head::default() }, ..Message::default() };
+    }
+
+    /// Adds a section that came after the head as trailers.
+    pub fn append_trailers(&mut self, raw: &[u8], fields: &[Field]) {
+        let base = u32::try_from(self.head.raw.len()).unwrap_or(u32::MAX);
+        self.head.raw.extend_from_slice(raw);
+        self.head.trailers.extend(fields.iter().map(|field| {
+            let mut moved = *field;
+            moved.name.start = moved.name.start.saturating_add(base);
+            moved.value.start = moved.value.start.saturating_add(base);
+            moved
+        }));
+    }
 }
 
 /// What is known to be missing from a row, or wrong with it: a set, empty when the row is complete.

@@ -25,6 +25,14 @@ pub struct Ledger {
     /// Exchanges put together; each is handed to the log once.
     pub exchanges: u64,
     pub connections: u64,
+    /// Fields whose name or value stands behind an HPACK index that was never seen.
+    pub hpack_unresolved: u64,
+    /// Header sections of HTTP/2 of which a part is not kept.
+    pub heads_cut: u64,
+    /// HTTP/2 streams that were not followed, because there were too many or memory was short.
+    pub streams_refused: u64,
+    /// Header sections with more CONTINUATION frames than anybody needs.
+    pub floods: u64,
     /// Numbers missing in the per-CPU sequence: records that the kernel side refused.
     pub holes: u64,
 }

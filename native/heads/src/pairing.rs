@@ -7,12 +7,15 @@ use crate::ledger::Ledger;
 use crate::stream::Place;
 use start::Undecided;
 use std::collections::VecDeque;
+pub use switch::Switch;
 
 mod missing;
 mod requests;
 mod responses;
 mod rows;
 mod start;
+mod switch;
+mod websocket;
 
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
@@ -39,11 +42,15 @@ pub struct Pairing {
     /// Direction of the last data.
     last_egress: Option<bool>,
     reset: bool,
+    /// The socket is gone, so nothing can follow.
+    closed: bool,
     /// A start line said that this is HTTP.
     confirmed: bool,
     /// Marks for the message that is being read and is not in the queue yet: of a request, of a response.
     pending: [Marks; 2],
     spare: Vec<Message>,
+    /// Another version of HTTP speaks from here on.
+    switch: Option<Box<Switch>>,
 }
 
 impl Default for Pairing {
@@ -80,9 +87,11 @@ impl Pairing {
             ordinal: 0,
             last_egress: None,
             reset: false,
+            closed: false,
             confirmed: false,
             pending: [Marks::default(); 2],
             spare: Vec::new(),
+            switch: None,
         }
     }
 
@@ -117,6 +126,25 @@ impl Pairing {
 
     pub fn reset(&mut self) {
         self.reset = true;
+    }
+
+    pub fn closed(&mut self) {
+        self.closed = true;
+    }
+
+    /// Where the first bytes that come need not be the start of a message.
+    pub fn unsure(&self) -> bool {
+        self.unsure
+    }
+
+    /// Some bytes came, too few to tell what they are.
+    pub fn hesitates(&self) -> bool {
+        self.undecided.is_some()
+    }
+
+    /// Set once, when HTTP/2 begins.
+    pub fn switched(&mut self) -> Option<Box<Switch>> {
+        self.switch.take()
     }
 
     pub fn overlap(&mut self, egress: bool) {
@@ -176,6 +204,12 @@ impl Pairing {
             bytes = bytes.get(used..).unwrap_or_default();
             seq = seq.wrapping_add(u32::try_from(used).unwrap_or_default());
             self.on(kind, event, ledger, log);
+            if let Some(switch) = &mut self.switch {
+                switch.egress = self.request_egress == Some(kind == Kind::Request);
+                switch.rest = bytes.to_vec();
+                switch.at = Place { seq, ..at };
+                break;
+            }
             if self.parser(kind).lost() {
                 break;
             }
@@ -218,6 +252,7 @@ impl Pairing {
 
     /// The connection is over.
     pub fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        self.close_websocket(time, ledger, log);
         if self.request.in_head() && self.request.close(time) == Event::Lost {
             self.enqueue(ledger, log);
         }

@@ -237,13 +237,21 @@ fn dictionary(
 pub(super) struct FieldLists {
     offsets: Vec<i32>,
     nulls: NullBufferBuilder,
-    pub(super) names: Vec<i32>,
+    names: Vec<i32>,
+    named: NullBufferBuilder,
     pub(super) values: Text,
 }
 
 impl FieldLists {
     pub(super) fn new() -> FieldLists {
-        FieldLists { offsets: vec![0], nulls: no_nulls(), names: Vec::new(), values: Text::new() }
+        FieldLists { offsets: vec![0], nulls: no_nulls(), names: Vec::new(), named: no_nulls(), values: Text::new() }
+    }
+
+    /// Begins a field: its name's key, or [`NULL`].
+    #[inline]
+    pub(super) fn name(&mut self, key: i32) {
+        self.names.push(key.max(0));
+        self.named.append(key != NULL);
     }
 
     /// Ends the row: `present` tells an empty list from null.
@@ -259,7 +267,7 @@ impl FieldLists {
 
     /// `names` is the dictionary that the keys are of.
     pub(super) fn finish(&mut self, names: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-        let keys = dictionary(renew(&mut self.names), None, Arc::clone(names))?;
+        let keys = dictionary(renew(&mut self.names), self.named.finish(), Arc::clone(names))?;
         let items = StructArray::try_new(schema::field_parts(), vec![keys, self.values.finish()?], None)?;
         let offsets = renew_offsets(&mut self.offsets);
         list(schema::field_parts(), offsets, items, self.nulls.finish())

@@ -1,12 +1,12 @@
 //! One head's fields on their way into the columns.
 
-use heads::exchange::{Field, Head};
+use heads::exchange::{Field, Head, Unresolved};
 use heads::rules::redact::Mask;
 use heads::rules::select::{Direction, Place};
 use heads::rules::url::Form;
 use heads::rules::{Meaning, Rules};
 
-use super::columns::FieldLists;
+use super::columns::{FieldLists, NULL};
 use super::names::{Hints, Names};
 use super::text;
 
@@ -29,7 +29,8 @@ impl Known {
             let id = names.find(rules, hints, place, field.name.of(raw));
             self.ids.push(id);
             let meaning = names.get(id).rules.meaning;
-            if meaning != Meaning::None {
+            // What its sender calls a secret is not read out into other columns.
+            if meaning != Meaning::None && !(field.never_indexed && rules.redact.enabled()) {
                 self.read.push((meaning, u32::try_from(place).unwrap_or(u32::MAX)));
             }
         }
@@ -110,7 +111,11 @@ impl Writer<'_> {
             if !selection.selected(self.place, self.direction, rules.selected, field.name.of(raw)) {
                 continue;
             }
-            out.names.push(self.names.key(self.rules, id));
+            if field.unresolved != Unresolved::Nothing || field.never_indexed {
+                escaped |= self.unusual(raw, field, id, out);
+                continue;
+            }
+            out.name(self.names.key(self.rules, id));
             let value = field.value.of(raw);
             let start = field.value.start as usize;
             let plain = match rules.mask {
@@ -134,5 +139,25 @@ impl Writer<'_> {
             out.values.close();
         }
         escaped
+    }
+
+    /// A field of HTTP/2 of which something is not known, or that its sender called a secret.
+    #[cold]
+    fn unusual(&mut self, raw: &[u8], field: &Field, id: u32, out: &mut FieldLists) -> bool {
+        let (known, named) = (field.unresolved != Unresolved::Both, field.unresolved == Unresolved::Nothing);
+        out.name(if named { self.names.key(self.rules, id) } else { NULL });
+        if !known {
+            out.values.push_option(None);
+            return false;
+        }
+        // Nobody knows whether a value without a name is a secret.
+        let mask = if named { self.names.get(id).rules.mask.of_secret() } else { Mask::Line };
+        self.scratch.clear();
+        let mask = if self.rules.redact.enabled() { mask } else { Mask::Nothing };
+        self.rules.redact.value(mask, field.value.of(raw), self.scratch);
+        let name_escaped = named && std::str::from_utf8(field.name.of(raw)).is_err();
+        let escaped = text::push(self.scratch, &mut out.values.bytes);
+        out.values.close();
+        escaped | name_escaped
     }
 }

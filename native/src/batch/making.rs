@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use heads::exchange::{Endpoints, Exchange, Fault, Head, Marks, Message, Role};
+use heads::exchange::{Endpoints, Exchange, Fault, Head, Marks, Message, Protocol, Role, Unresolved};
+use heads::rules::redact::Mask;
 use heads::rules::select::Direction;
-use heads::rules::target::Target;
+use heads::rules::target::{is_scheme, Target};
 use heads::rules::trace::TraceParent;
 use heads::rules::{url, Meaning, Rules};
 
@@ -31,6 +32,8 @@ pub(super) struct Making {
     scratch: Vec<u8>,
     target: Vec<u8>,
     routing: Routing,
+    /// What is done with `:authority`, as with `Host`.
+    host_mask: Option<Mask>,
     columns: Columns,
 }
 
@@ -44,11 +47,33 @@ pub(super) enum Fate {
 /// Host and path as they were sent, for filters and scopes.
 fn host_and_path<'a>(head: &'a Head, known: &'a Known) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
     let target = Target::parse(head.start.second.of(&head.raw), is_connect(head));
-    (target.authority.or_else(|| known.only(head, Meaning::Host)), target.path)
+    let authority = head.authority.map(|span| span.of(&head.raw));
+    (target.authority.or(authority).or_else(|| known.only(head, Meaning::Host)), target.path)
 }
 
+/// The target is an authority; in HTTP/2 that has a place of its own (RFC 9113, section 8.5).
 fn is_connect(head: &Head) -> bool {
-    head.start.first.of(&head.raw) == b"CONNECT"
+    head.start.first.of(&head.raw) == b"CONNECT" && head.version != Some((2, 0))
+}
+
+/// Fields of all heads of which something is not known.
+fn unresolved(exchange: &Exchange) -> u32 {
+    let messages = exchange.request.iter().chain(&exchange.response).chain(&exchange.interim);
+    let fields = messages.flat_map(|message| message.head.fields.iter().chain(&message.head.trailers));
+    let count = fields.filter(|field| field.unresolved != Unresolved::Nothing).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// `ProtocolVersion` (RFC 8446, section 4.1.2; RFC 6101 for SSL 3.0); `None` for what is none.
+fn tls_version(number: u16) -> Option<&'static [u8]> {
+    Some(match number {
+        0x0300 => b"ssl3",
+        0x0301 => b"1.0",
+        0x0302 => b"1.1",
+        0x0303 => b"1.2",
+        0x0304 => b"1.3",
+        _ => return None,
+    })
 }
 
 fn has_bad_start(head: &Head) -> bool {
@@ -82,6 +107,7 @@ impl Making {
             scratch: Vec::new(),
             target: Vec::new(),
             routing: Routing::default(),
+            host_mask: None,
             columns: Columns::new(),
         }
     }
@@ -91,6 +117,7 @@ impl Making {
         self.names.forget();
         self.links.forget();
         self.routing.forget();
+        self.host_mask = None;
     }
 
     pub(super) fn set_offset(&mut self, offset: i64) {
@@ -150,9 +177,14 @@ impl Making {
         if self.source == Source::Socket && !link.process_known {
             marks.add(Marks::PROCESS_UNKNOWN);
         }
+        let unresolved = if exchange.protocol == Protocol::Http1 { 0 } else { unresolved(exchange) };
+        if unresolved > 0 {
+            marks.add(Marks::HPACK_UNRESOLVED);
+        }
+        self.columns.hpack_unresolved.push_option(Some(unresolved).filter(|&count| count > 0));
         self.identity(endpoints, exchange, &link);
         let escaped = [
-            self.request_line(rules, request),
+            self.request_line(rules, endpoints, exchange),
             self.fields(rules, place, exchange),
             self.interim(rules, place, exchange),
         ];
@@ -160,6 +192,7 @@ impl Making {
             marks.add(Marks::ESCAPED);
         }
         self.forwarded(rules, endpoints.client.0, request);
+        self.protocol(endpoints, exchange);
         self.measures(exchange, request);
         self.columns.quality.push(marks.0 & ((1 << Marks::NAMES.len()) - 1));
         self.columns.sample_weight.push(weight);
@@ -194,15 +227,16 @@ impl Making {
     }
 
     /// Method, target and its parts, route, authority. True when something had to be escaped.
-    fn request_line(&mut self, rules: &Rules, request: Option<&Head>) -> bool {
+    fn request_line(&mut self, rules: &Rules, endpoints: &Endpoints, exchange: &Exchange) -> bool {
         let columns = &mut self.columns;
-        let Some(head) = request else {
+        let by_transport: &[u8] = if endpoints.tls.is_some() { b"https" } else { b"http" };
+        let Some(head) = exchange.request.as_ref().map(|message| &message.head) else {
             columns.method.push(None);
-            columns.scheme.push(Some(b"http"));
+            columns.scheme.push(Some(by_transport));
             for column in [&mut columns.target, &mut columns.path, &mut columns.query, &mut columns.authority] {
                 column.push_option(None);
             }
-            self.routing.push(&rules.routes, b"", None, columns);
+            self.routing.push(&rules.routes, b"", None, false, columns);
             return false;
         };
         let (start, raw) = (head.start, &head.raw);
@@ -222,20 +256,34 @@ impl Making {
         columns.target.push_option(Some(&seen[..]).filter(|seen| !seen.is_empty()));
         columns.path.push_option(target.path);
         columns.query.push_option(target.query);
-        self.routing.push(&rules.routes, start.first.of(raw), target.path, columns);
-        columns.scheme.push(Some(target.scheme.unwrap_or(b"http")));
-        match target.authority {
-            Some(authority) => columns.authority.push(authority),
-            None => match self.known[0].only(head, Meaning::Host) {
-                Some(host) => {
-                    scratch.clear();
-                    let mask = self.known[0].mask(&self.names, Meaning::Host);
-                    rules.redact.value(mask, host, scratch);
-                    escaped |= text::push(scratch, &mut columns.authority.bytes);
-                    columns.authority.close();
-                }
-                None => columns.authority.push_option(None),
-            },
+        self.routing.push(&rules.routes, start.first.of(raw), target.path, exchange.grpc.is_some(), columns);
+        let scheme = match head.scheme.map(|span| span.of(raw)) {
+            Some(sent) => Some(sent).filter(|sent| is_scheme(sent)),
+            None => Some(target.scheme.unwrap_or(by_transport)),
+        };
+        columns.scheme.push(scheme);
+        if let Some(authority) = target.authority {
+            columns.authority.push(authority);
+            return escaped;
+        }
+        let sent = match head.authority {
+            Some(span) => {
+                let mask = *self.host_mask.get_or_insert_with(|| rules.redact.mask(b"host"));
+                Some((span.of(raw), mask))
+            }
+            None => {
+                let known = &self.known[0];
+                known.only(head, Meaning::Host).map(|host| (host, known.mask(&self.names, Meaning::Host)))
+            }
+        };
+        match sent {
+            Some((host, mask)) => {
+                scratch.clear();
+                rules.redact.value(mask, host, scratch);
+                escaped |= text::push(scratch, &mut columns.authority.bytes);
+                columns.authority.close();
+            }
+            None => columns.authority.push_option(None),
         }
         escaped
     }
@@ -310,20 +358,38 @@ impl Making {
         columns.trace_flags.push_option(trace.map(|trace| trace.flags));
     }
 
-    /// Version, status, sizes, times and faults.
+    /// What carried the call: protocol, TLS, gRPC.
+    fn protocol(&mut self, endpoints: &Endpoints, exchange: &Exchange) {
+        let columns = &mut self.columns;
+        let head = exchange.request.as_ref().or(exchange.response.as_ref()).map(|message| &message.head);
+        match (exchange.protocol, head.map(|head| (head.version, head.fault))) {
+            _ if exchange.grpc.is_some() => columns.protocol.push(Some(b"grpc")),
+            (Protocol::WebSocket, _) => columns.protocol.push(Some(b"websocket")),
+            (Protocol::Http2, _) if endpoints.tls.is_some() => columns.protocol.push(Some(b"h2")),
+            (Protocol::Http2, _) => columns.protocol.push(Some(b"h2c")),
+            (_, Some((Some((1, 1)), _))) => columns.protocol.push(Some(b"http/1.1")),
+            (_, Some((Some((1, 0)), _))) => columns.protocol.push(Some(b"http/1.0")),
+            (_, Some((Some((major, minor)), _))) => {
+                columns.protocol.push(Some(format!("http/{major}.{minor}").as_bytes()));
+            }
+            (_, Some((None, None))) => columns.protocol.push(Some(b"http/0.9")),
+            _ => columns.protocol.push(None),
+        }
+        let tls = endpoints.tls;
+        columns.tls_version.push(tls.and_then(|tls| tls.version).and_then(tls_version));
+        columns.tls_library.push(tls.and_then(|tls| tls.library).map(str::as_bytes));
+        let grpc = exchange.grpc.unwrap_or_default();
+        columns.grpc_status.push_option(grpc.status.and_then(|status| u16::try_from(status).ok()));
+        columns.grpc_request_messages.push_option(grpc.request_messages);
+        columns.grpc_response_messages.push_option(grpc.response_messages);
+        columns.grpc_timeout.push_option(grpc.timeout.and_then(|timeout| i64::try_from(timeout).ok()));
+    }
+
+    /// Status, sizes, times and faults.
     fn measures(&mut self, exchange: &Exchange, request: Option<&Head>) {
         let columns = &mut self.columns;
         let (asked, answered) = (exchange.request.as_ref(), exchange.response.as_ref());
         let response = answered.map(|message| &message.head);
-        match request.or(response).map(|head| (head.version, head.fault)) {
-            Some((Some((1, 1)), _)) => columns.protocol.push(Some(b"http/1.1")),
-            Some((Some((1, 0)), _)) => columns.protocol.push(Some(b"http/1.0")),
-            Some((Some((major, minor)), _)) => {
-                columns.protocol.push(Some(format!("http/{major}.{minor}").as_bytes()));
-            }
-            Some((None, None)) => columns.protocol.push(Some(b"http/0.9")),
-            _ => columns.protocol.push(None),
-        }
         columns.status.push_option(response.and_then(|head| head.status));
         columns.request_head_bytes.push_option(asked.map(|message| message.head_bytes));
         columns.request_body_bytes.push_option(asked.map(|message| message.body_bytes));

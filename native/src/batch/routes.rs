@@ -1,6 +1,6 @@
 //! The route of each row, found once for a run of calls of the same path.
 
-use heads::rules::route::{Routes, Scratch};
+use heads::rules::route::{Origin, Routes, Scratch};
 
 use super::columns::NULL;
 use super::table::Columns;
@@ -10,6 +10,7 @@ use super::table::Columns;
 pub(super) struct Routing {
     method: Vec<u8>,
     path: Vec<u8>,
+    grpc: bool,
     keys: Option<(i32, i32)>,
     scratch: Scratch,
 }
@@ -21,12 +22,23 @@ impl Routing {
     }
 
     /// `path` as it may be seen; `method` as it was sent, since templates are compared with it and it is not shown.
+    /// `grpc`: the call is gRPC.
     #[inline]
-    pub(super) fn push(&mut self, routes: &Routes, method: &[u8], path: Option<&[u8]>, columns: &mut Columns) {
+    pub(super) fn push(
+        &mut self,
+        routes: &Routes,
+        method: &[u8],
+        path: Option<&[u8]>,
+        grpc: bool,
+        columns: &mut Columns,
+    ) {
         let (route, source) = match (path, self.keys) {
             (None, _) => (NULL, NULL),
-            (Some(path), Some(keys)) if self.path == path && self.method == method => keys,
-            (Some(path), _) => self.find(routes, method, path, columns),
+            (Some(path), Some(keys)) if self.path == path && self.method == method && self.grpc == grpc => keys,
+            (Some(path), _) => {
+                self.grpc = grpc;
+                self.find(routes, method, path, columns)
+            }
         };
         columns.route.push_key(route);
         columns.route_source.push_key(source);
@@ -37,7 +49,11 @@ impl Routing {
             kept.clear();
             kept.extend_from_slice(now);
         }
+        let named = self.grpc && is_grpc_method(path);
         let keys = match routes.find(method, path, &mut self.scratch) {
+            found if named && found.is_none_or(|(_, origin)| origin == Origin::Inferred) => {
+                (columns.route.dictionary.key(path), columns.route_source.dictionary.key(b"grpc"))
+            }
             Some((route, origin)) => {
                 (columns.route.dictionary.key(route), columns.route_source.dictionary.key(origin.name().as_bytes()))
             }
@@ -46,6 +62,18 @@ impl Routing {
         self.keys = Some(keys);
         keys
     }
+}
+
+/// `/package.Service/Method`: names of Protocol Buffers (gRPC over HTTP2, `Path`), whatever the digits in them.
+fn is_grpc_method(path: &[u8]) -> bool {
+    let is_name =
+        |text: &[u8]| !text.is_empty() && text.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let mut parts = path.split(|&byte| byte == b'/');
+    let (root, service, method) = (parts.next(), parts.next(), parts.next());
+    root.is_some_and(<[u8]>::is_empty)
+        && service.is_some_and(|service| service.split(|&byte| byte == b'.').all(is_name))
+        && method.is_some_and(is_name)
+        && parts.next().is_none()
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ fn words() -> DataType {
 }
 
 static FIELD_PARTS: LazyLock<Fields> = LazyLock::new(|| {
-    Fields::from(vec![Field::new("name", words(), false), Field::new("value", DataType::Utf8, false)])
+    // Null where HPACK's table was not seen whole.
+    Fields::from(vec![Field::new("name", words(), true), Field::new("value", DataType::Utf8, true)])
 });
 
 static INTERIM_PARTS: LazyLock<Fields> = LazyLock::new(|| {
@@ -57,11 +58,14 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("route_source", words()),
         ("authority", DataType::Utf8),
         ("status", DataType::UInt16),
+        ("grpc_status", DataType::UInt16),
         ("client_address", words()),
         ("client_port", DataType::UInt16),
         ("server_address", words()),
         ("server_port", DataType::UInt16),
         ("network_namespace", DataType::UInt64),
+        ("tls_version", words()),
+        ("tls_library", words()),
         ("forwarded_client", DataType::Utf8),
         ("trace_id", DataType::Utf8),
         ("parent_id", DataType::Utf8),
@@ -79,9 +83,13 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         ("request_body_bytes", DataType::UInt64),
         ("response_head_bytes", DataType::UInt32),
         ("response_body_bytes", DataType::UInt64),
+        ("grpc_request_messages", DataType::UInt64),
+        ("grpc_response_messages", DataType::UInt64),
+        ("grpc_timeout_ns", DataType::Int64),
         ("ttfb_ns", DataType::Int64),
         ("duration_ns", DataType::Int64),
         ("head_spread_ns", DataType::Int64),
+        ("hpack_unresolved", DataType::UInt32),
         ("fault", DataType::Utf8),
         ("quality", DataType::List(words_item())),
         ("sample_weight", DataType::Float64),

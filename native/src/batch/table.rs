@@ -27,9 +27,12 @@ pub(super) struct Columns {
     pub(super) route_source: Words,
     pub(super) authority: Text,
     pub(super) status: Numbers<UInt16Type>,
+    pub(super) grpc_status: Numbers<UInt16Type>,
     pub(super) client_port: Numbers<UInt16Type>,
     pub(super) server_port: Numbers<UInt16Type>,
     pub(super) network_namespace: Numbers<UInt64Type>,
+    pub(super) tls_version: Words,
+    pub(super) tls_library: Words,
     pub(super) forwarded_client: Text,
     pub(super) trace_id: Text,
     pub(super) parent_id: Text,
@@ -44,9 +47,13 @@ pub(super) struct Columns {
     pub(super) request_body_bytes: Numbers<UInt64Type>,
     pub(super) response_head_bytes: Numbers<UInt32Type>,
     pub(super) response_body_bytes: Numbers<UInt64Type>,
+    pub(super) grpc_request_messages: Numbers<UInt64Type>,
+    pub(super) grpc_response_messages: Numbers<UInt64Type>,
+    pub(super) grpc_timeout: Numbers<Int64Type>,
     pub(super) ttfb: Numbers<Int64Type>,
     pub(super) duration: Numbers<Int64Type>,
     pub(super) head_spread: Numbers<Int64Type>,
+    pub(super) hpack_unresolved: Numbers<UInt32Type>,
     pub(super) fault: Text,
     pub(super) quality: Sets,
     pub(super) sample_weight: Numbers<Float64Type>,
@@ -69,9 +76,12 @@ impl Columns {
             route_source: Words::new(),
             authority: Text::new(),
             status: Numbers::new(),
+            grpc_status: Numbers::new(),
             client_port: Numbers::new(),
             server_port: Numbers::new(),
             network_namespace: Numbers::new(),
+            tls_version: Words::new(),
+            tls_library: Words::new(),
             forwarded_client: Text::new(),
             trace_id: Text::new(),
             parent_id: Text::new(),
@@ -86,9 +96,13 @@ impl Columns {
             request_body_bytes: Numbers::new(),
             response_head_bytes: Numbers::new(),
             response_body_bytes: Numbers::new(),
+            grpc_request_messages: Numbers::new(),
+            grpc_response_messages: Numbers::new(),
+            grpc_timeout: Numbers::new(),
             ttfb: Numbers::new(),
             duration: Numbers::new(),
             head_spread: Numbers::new(),
+            hpack_unresolved: Numbers::new(),
             fault: Text::new(),
             quality: Sets::new(),
             sample_weight: Numbers::new(),
@@ -106,11 +120,12 @@ impl Columns {
         ];
         let texts = [&columns.exchange_id, &columns.target, &columns.path, &columns.query, &columns.authority];
         // The columns of numbers and keys of one row.
-        const FIXED: usize = 200;
+        const FIXED: usize = 240;
         lists.iter().map(|list| list.size()).sum::<usize>()
             + texts.iter().map(|text| text.size()).sum::<usize>()
-            // Strangers can make up paths, each with a route of its own.
+            // Strangers can make up paths, each with a route of its own, and schemes.
             + columns.route.dictionary.size()
+            + columns.scheme.dictionary.size()
             + columns.time.len() * FIXED
     }
 
@@ -133,11 +148,14 @@ impl Columns {
             own.route_source.finish()?,
             own.authority.finish()?,
             own.status.finish()?,
+            own.grpc_status.finish()?,
             links.client.finish()?,
             own.client_port.finish()?,
             links.server.finish()?,
             own.server_port.finish()?,
             own.network_namespace.finish()?,
+            own.tls_version.finish()?,
+            own.tls_library.finish()?,
             own.forwarded_client.finish()?,
             own.trace_id.finish()?,
             own.parent_id.finish()?,
@@ -155,9 +173,13 @@ impl Columns {
             own.request_body_bytes.finish()?,
             own.response_head_bytes.finish()?,
             own.response_body_bytes.finish()?,
+            own.grpc_request_messages.finish()?,
+            own.grpc_response_messages.finish()?,
+            own.grpc_timeout.finish()?,
             own.ttfb.finish()?,
             own.duration.finish()?,
             own.head_spread.finish()?,
+            own.hpack_unresolved.finish()?,
             own.fault.finish()?,
             own.quality.finish(&Marks::NAMES)?,
             own.sample_weight.finish()?,

@@ -8,6 +8,8 @@ use heads::exchange::{Endpoints, Exchange, Field, Head, Log, Marks, Message, Pro
 use heads::rules::Rules;
 use serde_json::Value;
 
+mod http2;
+
 use super::{Rows, Source};
 use crate::ndjson::{self, Headers};
 

@@ -74,9 +74,15 @@ impl<'a> Texts<'a> {
         }
     }
 
+    /// Whether a row has a text at all.
+    #[inline]
+    pub(crate) fn is_known(&self, row: usize) -> bool {
+        self.nulls.is_none_or(|nulls| nulls.is_valid(row))
+    }
+
     #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<&'a [u8]> {
-        self.nulls.is_none_or(|nulls| nulls.is_valid(row)).then(|| self.bytes(row))
+        self.is_known(row).then(|| self.bytes(row))
     }
 }
 
@@ -99,9 +105,15 @@ impl<'a> Words<'a> {
         self.keys.get(row).map_or(0, |key| key.as_usize())
     }
 
+    /// Whether a row has a word at all.
+    #[inline]
+    pub(crate) fn is_known(&self, row: usize) -> bool {
+        self.nulls.is_none_or(|nulls| nulls.is_valid(row))
+    }
+
     #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<&'a [u8]> {
-        self.nulls.is_none_or(|nulls| nulls.is_valid(row)).then(|| self.words.bytes(self.key(row)))
+        self.is_known(row).then(|| self.words.bytes(self.key(row)))
     }
 }
 
@@ -214,11 +226,14 @@ columns! {
     route_source: Words,
     authority: Texts,
     status: Numbers<UInt16Type>,
+    grpc_status: Numbers<UInt16Type>,
     client_address: Words,
     client_port: Numbers<UInt16Type>,
     server_address: Words,
     server_port: Numbers<UInt16Type>,
     network_namespace: Numbers<UInt64Type>,
+    tls_version: Words,
+    tls_library: Words,
     forwarded_client: Texts,
     trace_id: Texts,
     parent_id: Texts,
@@ -236,9 +251,13 @@ columns! {
     request_body_bytes: Numbers<UInt64Type>,
     response_head_bytes: Numbers<UInt32Type>,
     response_body_bytes: Numbers<UInt64Type>,
+    grpc_request_messages: Numbers<UInt64Type>,
+    grpc_response_messages: Numbers<UInt64Type>,
+    grpc_timeout_ns: Numbers<Int64Type>,
     ttfb_ns: Numbers<Int64Type>,
     duration_ns: Numbers<Int64Type>,
     head_spread_ns: Numbers<Int64Type>,
+    hpack_unresolved: Numbers<UInt32Type>,
     fault: Texts,
     quality: Sets,
     sample_weight: Numbers<Float64Type>,

@@ -3,7 +3,7 @@
 use super::columns::{Columns, FieldLists};
 use super::names::Names;
 use super::time::Clock;
-use super::{quote, Headers};
+use super::{quote, rpc, Headers};
 
 pub(crate) struct Writer<'a> {
     columns: &'a Columns<'a>,
@@ -35,6 +35,7 @@ impl<'a> Writer<'a> {
         self.number("\"trace_flags\":", columns.trace_flags.get(row));
         self.http(row);
         self.network(row);
+        self.rpc(row);
         self.host(row);
         self.masthead(row);
         self.close(b"}\n");
@@ -99,6 +100,23 @@ impl<'a> Writer<'a> {
         self.close(b"},");
     }
 
+    /// TLS and gRPC, where there are any.
+    fn rpc(&mut self, row: usize) {
+        let columns = self.columns;
+        if let Some(version) = columns.tls_version.get(row) {
+            self.raw(b"\"tls\":{\"protocol\":{");
+            self.plain("\"version\":\"", Some(version));
+            self.close(b"}},");
+        }
+        if columns.protocol.get(row) == Some(b"grpc") {
+            self.raw(b"\"rpc\":{\"system\":{\"name\":\"grpc\"},");
+            self.text("\"method\":\"", columns.path.get(row).and_then(rpc::method));
+            let status = columns.grpc_status.get(row).map(rpc::status_name);
+            self.text("\"status_code\":\"", status.as_ref().map(String::as_bytes));
+            self.close(b"},");
+        }
+    }
+
     fn host(&mut self, row: usize) {
         let columns = self.columns;
         let (pid, executable) = (columns.process_pid.get(row), columns.process_executable.get(row));
@@ -130,15 +148,21 @@ impl<'a> Writer<'a> {
         self.plain("\"route_source\":\"", columns.route_source.get(row));
         self.text("\"authority\":\"", columns.authority.get(row));
         self.number("\"network_namespace\":", columns.network_namespace.get(row));
+        self.plain("\"tls_library\":\"", columns.tls_library.get(row));
         self.text("\"cgroup\":\"", columns.cgroup.get(row));
         self.fields(b"\"request_trailers\":", &columns.request_trailers, row);
         self.fields(b"\"response_trailers\":", &columns.response_trailers, row);
         self.interim(row);
         self.number("\"request_head_bytes\":", columns.request_head_bytes.get(row));
         self.number("\"response_head_bytes\":", columns.response_head_bytes.get(row));
+        self.number("\"grpc_status\":", columns.grpc_status.get(row));
+        self.number("\"grpc_request_messages\":", columns.grpc_request_messages.get(row));
+        self.number("\"grpc_response_messages\":", columns.grpc_response_messages.get(row));
+        self.number("\"grpc_timeout_ns\":", columns.grpc_timeout_ns.get(row));
         self.number("\"ttfb_ns\":", columns.ttfb_ns.get(row));
         self.number("\"duration_ns\":", columns.duration_ns.get(row));
         self.number("\"head_spread_ns\":", columns.head_spread_ns.get(row));
+        self.number("\"hpack_unresolved\":", columns.hpack_unresolved.get(row));
         self.text("\"fault\":\"", columns.fault.get(row));
         self.quality(row);
         if let Some(weight) = columns.sample_weight.get(row).filter(|weight| (weight - 1.0).abs() > f64::EPSILON) {
@@ -234,7 +258,8 @@ impl<'a> Writer<'a> {
 /// `network.protocol.name` and `.version`.
 pub(crate) fn name_and_version(protocol: &[u8]) -> (&[u8], Option<&[u8]>) {
     match protocol {
-        b"h2" | b"h2c" => (b"http", Some(b"2")),
+        // gRPC is spoken over HTTP/2 alone ("gRPC over HTTP2").
+        b"h2" | b"h2c" | b"grpc" => (b"http", Some(b"2")),
         _ => match protocol.strip_prefix(b"http/") {
             Some(version) => (b"http", Some(version)),
             None => (protocol, None),

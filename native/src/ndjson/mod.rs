@@ -4,6 +4,7 @@ pub(crate) mod columns;
 pub(crate) mod members;
 pub(crate) mod names;
 pub(crate) mod quote;
+pub(crate) mod rpc;
 pub(crate) mod time;
 
 use arrow_array::RecordBatch;

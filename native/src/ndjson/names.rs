@@ -71,15 +71,16 @@ impl<'a> Names<'a> {
         std::ptr::eq(self.dictionary, lists.names.words.offsets())
     }
 
+    /// A field whose name is not known is left out: nobody could ask for it.
     pub(crate) fn object(&mut self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
         out.push(b'{');
         if self.has_duplicates(lists, places.clone()) {
             self.merged(lists, places, out);
         } else {
-            for place in places {
+            for place in places.filter(|&place| lists.names.is_known(place)) {
                 self.begin(lists.names.key(place), out);
                 value(lists, place, plain, out);
-                out.extend_from_slice(b"\"],");
+                out.extend_from_slice(b"],");
             }
         }
         end(b'}', out);
@@ -88,9 +89,13 @@ impl<'a> Names<'a> {
     pub(crate) fn pairs(&self, lists: &FieldLists, places: Range<usize>, plain: bool, out: &mut Vec<u8>) {
         out.push(b'[');
         for place in places {
-            self.begin(lists.names.key(place), out);
+            if lists.names.is_known(place) {
+                self.begin(lists.names.key(place), out);
+            } else {
+                out.extend_from_slice(b"[null,\"");
+            }
             value(lists, place, plain, out);
-            out.extend_from_slice(b"\"],");
+            out.extend_from_slice(b"],");
         }
         end(b']', out);
     }
@@ -109,7 +114,7 @@ impl<'a> Names<'a> {
     fn has_duplicates(&mut self, lists: &FieldLists, places: Range<usize>) -> bool {
         self.list = self.list.wrapping_add(1);
         let mut duplicates = false;
-        for place in places {
+        for place in places.filter(|&place| lists.names.is_known(place)) {
             let folded = self.folded(lists.names.key(place));
             if let Some(seen) = self.seen.get_mut(folded as usize) {
                 duplicates |= *seen == self.list;
@@ -121,7 +126,8 @@ impl<'a> Names<'a> {
 
     /// Values of one name together, in the order of their first lines: sorted by name and place, then by place.
     fn merged(&self, lists: &FieldLists, places: Range<usize>, out: &mut Vec<u8>) {
-        let mut lines: Vec<(u32, usize)> = places.map(|place| (self.folded(lists.names.key(place)), place)).collect();
+        let known = places.filter(|&place| lists.names.is_known(place));
+        let mut lines: Vec<(u32, usize)> = known.map(|place| (self.folded(lists.names.key(place)), place)).collect();
         lines.sort_unstable();
         let mut groups: Vec<&[(u32, usize)]> = lines.chunk_by(|one, other| one.0 == other.0).collect();
         groups.sort_unstable_by_key(|group| group.first().map(|line| line.1));
@@ -133,20 +139,26 @@ impl<'a> Names<'a> {
                     out.extend_from_slice(b",\"");
                 }
                 value(lists, place, false, out);
-                out.push(b'"');
             }
             out.extend_from_slice(b"],");
         }
     }
 }
 
+/// The rest of a value whose first quote is there already.
 #[inline]
 fn value(lists: &FieldLists, place: usize, plain: bool, out: &mut Vec<u8>) {
+    if !lists.values.is_known(place) {
+        out.pop();
+        out.extend_from_slice(b"null");
+        return;
+    }
     if plain {
         lists.values.append(place, out);
     } else {
         quote::push(lists.values.bytes(place), out);
     }
+    out.push(b'"');
 }
 
 fn end(bracket: u8, out: &mut Vec<u8>) {

@@ -14,11 +14,14 @@ struct Document {
     calls: serde_json::Value,
     #[serde(default)]
     marks: Vec<String>,
+    #[serde(default)]
+    grpc_errors: bool,
 }
 
 struct Class {
     calls: Option<Filter>,
     marks: Vec<String>,
+    grpc_errors: bool,
 }
 
 /// Classes in the order in which they are tried; the last one, which takes what no other did, has no rules.
@@ -29,6 +32,7 @@ struct Columns<'a> {
     host: &'a StringArray,
     path: &'a StringArray,
     status: &'a PrimitiveArray<UInt16Type>,
+    grpc_status: &'a PrimitiveArray<UInt16Type>,
     port: &'a PrimitiveArray<UInt16Type>,
     executable: &'a DictionaryArray<Int32Type>,
     quality: &'a ListArray,
@@ -41,6 +45,7 @@ impl<'a> Columns<'a> {
             host: column("authority")?.as_string_opt()?,
             path: column("path")?.as_string_opt()?,
             status: column("status")?.as_primitive_opt()?,
+            grpc_status: column("grpc_status")?.as_primitive_opt()?,
             port: column("server_port")?.as_primitive_opt()?,
             executable: column("process_executable")?.as_dictionary_opt()?,
             quality: column("quality")?.as_list_opt()?,
@@ -73,8 +78,9 @@ impl<'a> Columns<'a> {
 }
 
 impl Classes {
-    /// Reads the classes: a list of `{"calls": {...}, "marks": [...]}`, with the keys of `[filter]`. A row belongs to
-    /// a class that its calls keep, or that names one of its marks; without calls, by its marks alone.
+    /// Reads the classes: a list of `{"calls": {...}, "marks": [...], "grpc_errors": ...}`, with the keys of `[filter]`.
+    /// A row belongs to a class that its calls keep, that names one of its marks, or that wants gRPC calls with a status
+    /// other than `OK`; without calls, by the others alone.
     pub(crate) fn from_json(text: &str) -> std::result::Result<Classes, String> {
         let documents: Vec<Document> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let mut classes = Vec::new();
@@ -83,9 +89,9 @@ impl Classes {
                 serde_json::Value::Null => None,
                 calls => Some(Filter::from_json(&calls.to_string())?),
             };
-            classes.push(Class { calls, marks: document.marks });
+            classes.push(Class { calls, marks: document.marks, grpc_errors: document.grpc_errors });
         }
-        classes.push(Class { calls: None, marks: Vec::new() });
+        classes.push(Class { calls: None, marks: Vec::new(), grpc_errors: false });
         Ok(Classes(classes))
     }
 
@@ -103,8 +109,10 @@ impl Classes {
             Columns::of(batch).ok_or_else(|| Error::Form("rows without the columns of classes".to_owned()))?;
         let class = |row: usize| {
             let marked = columns.quality.value_length(row) > 0;
+            let grpc_failed = columns.grpc_status.is_valid(row) && columns.grpc_status.value(row) > 0;
             let fits = |class: &Class| {
                 class.calls.as_ref().is_some_and(|calls| columns.keeps(row, calls))
+                    || (grpc_failed && class.grpc_errors)
                     || (marked && columns.is_marked(row, &class.marks))
             };
             self.0.iter().position(fits).unwrap_or(last)

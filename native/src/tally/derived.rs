@@ -5,6 +5,7 @@ use super::marks;
 use super::words::{Id, Words, NULL};
 use crate::ndjson::columns::Columns;
 use crate::ndjson::members::name_and_version;
+use crate::ndjson::rpc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Derived {
@@ -71,14 +72,18 @@ pub(super) fn fill(derived: Derived, columns: &Columns, rows: usize, words: &mut
 }
 
 /// `error.type`: the status where it is an error (from 500 for a server, from 400 for a client; a recording, which has
-/// no role, is read as a server's); else `reset` or `no_response`, where nothing that was missed may be the reason.
+/// no role, is read as a server's), or the name of gRPC's; else `reset` or `no_response`, where nothing that was missed
+/// may be the reason.
 fn error_types(columns: &Columns, rows: usize, words: &mut Words, ids: &mut Vec<Id>) {
     let all = marks::Reader::new(&columns.quality);
     let parts = |row| {
         let client = columns.role.get(row) == Some(b"client");
-        Some((client, columns.status.get(row), all.of(row)))
+        Some((client, columns.status.get(row), columns.grpc_status.get(row), all.of(row)))
     };
-    let word = |&(client, status, marks): &(bool, Option<u16>, u32)| match status {
+    let word = |&(client, status, grpc, marks): &(bool, Option<u16>, Option<u16>, u32)| match status {
+        _ if grpc.is_some_and(|own| rpc::is_error(own, client)) => {
+            words.id(rpc::status_name(grpc.unwrap_or_default()).as_bytes())
+        }
         Some(status) if status >= if client { 400 } else { 500 } => words.id(status.to_string().as_bytes()),
         _ if marks & marks::RESET != 0 => words.id(b"reset"),
         None if marks & marks::NO_RESPONSE != 0 && marks & marks::MISSED == 0 => words.id(b"no_response"),

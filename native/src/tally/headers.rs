@@ -55,7 +55,8 @@ impl Headers {
             return;
         }
         for row in 0..rows {
-            for field in lists.rows.get(row).unwrap_or_default() {
+            let fields = lists.rows.get(row).unwrap_or_default();
+            for field in fields.filter(|&field| lists.names.is_known(field)) {
                 let wanted = self.wanted.get(lists.names.key(field)).copied().unwrap_or(UNWANTED);
                 let Some(place) = self.places.get_mut(usize::from(wanted)).and_then(|places| places.get_mut(row))
                 else {

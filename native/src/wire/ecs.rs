@@ -61,6 +61,7 @@ impl Documents<'_> {
         event.text("dataset", Some(b"masthead.http"));
         event.text("module", Some(b"masthead"));
         let outcome: &[u8] = match (columns.status.get(place), row.error()) {
+            _ if columns.grpc_status.get(place).is_some_and(|status| status > 0) => b"failure",
             (_, Some(_)) | (Some(400..), _) => b"failure",
             (Some(_), None) => b"success",
             (None, None) => b"unknown",
@@ -107,6 +108,12 @@ impl Documents<'_> {
         own.number("network_namespace", columns.network_namespace.get(place));
         own.number("request_head_bytes", columns.request_head_bytes.get(place));
         own.number("response_head_bytes", columns.response_head_bytes.get(place));
+        own.text("tls_library", columns.tls_library.get(place));
+        own.number("grpc_status", columns.grpc_status.get(place));
+        own.number("grpc_request_messages", columns.grpc_request_messages.get(place));
+        own.number("grpc_response_messages", columns.grpc_response_messages.get(place));
+        own.number("grpc_timeout_ns", columns.grpc_timeout_ns.get(place));
+        own.number("hpack_unresolved", columns.hpack_unresolved.get(place));
         own.number("ttfb_ns", columns.ttfb_ns.get(place));
         own.number("head_spread_ns", columns.head_spread_ns.get(place));
         own.number("trace_flags", columns.trace_flags.get(place));
@@ -175,6 +182,16 @@ fn network(row: Row, object: &mut Object) {
             _ => None,
         };
         network.text("direction", direction);
+    });
+    object.object("tls", |tls| match columns.tls_version.get(place) {
+        Some(b"ssl3") => {
+            tls.text("version", Some(b"3.0"));
+            tls.text("version_protocol", Some(b"ssl"));
+        }
+        version => {
+            tls.text("version", version);
+            tls.text("version_protocol", version.map(|_| b"tls".as_slice()));
+        }
     });
     object.object("user_agent", |agent| {
         agent.text("original", Row::first(&columns.request_fields, place, b"user-agent"));

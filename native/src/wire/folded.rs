@@ -63,7 +63,8 @@ impl<'a> Folded<'a> {
         self.list += 1;
         self.order.clear();
         let mut again = false;
-        for place in range {
+        // A field whose name is not known can't be told by its name.
+        for place in range.filter(|&place| lists.names.is_known(place)) {
             let number = names.numbers.get(lists.names.key(place)).copied().unwrap_or_default();
             if let Some(seen) = names.seen.get_mut(number) {
                 again |= *seen == self.list;

@@ -11,7 +11,7 @@ use super::json::Object;
 use super::row::{name_of, Row};
 use crate::ndjson::columns::{Columns, FieldLists};
 use crate::ndjson::members::Writer;
-use crate::ndjson::{quote, Headers};
+use crate::ndjson::{quote, rpc, Headers};
 
 const MOST_ENTRIES: usize = 128;
 const MOST_BYTES: usize = 64 * 1024;
@@ -82,6 +82,8 @@ fn metadata(row: Row, folded: &mut Folded, out: &mut Vec<u8>) -> u64 {
     let status = columns.status.get(place).map(|status| status.to_string());
     entries.put(b"http_request_method", columns.method.get(place));
     entries.put(b"http_response_status_code", status.as_ref().map(String::as_bytes));
+    let grpc = columns.grpc_status.get(place).map(rpc::status_name);
+    entries.put(b"rpc_status_code", grpc.as_ref().map(String::as_bytes));
     entries.put(b"http_route", columns.route.get(place));
     entries.put(b"trace_id", columns.trace_id.get(place));
     entries.put(b"request_id", row.request_id());

@@ -6,9 +6,10 @@ use arrow_schema::ArrowError;
 
 use super::folded::Folded;
 use super::protobuf::{self as pb, message};
-use super::row::{name_of, Row};
+use super::row::{name_of, Row, Severity};
 use crate::ndjson::columns::{Columns, FieldLists};
 use crate::ndjson::members::name_and_version;
+use crate::ndjson::rpc;
 
 const SCOPE: &[u8] = b"masthead";
 /// `SeverityNumber` of logs/v1.
@@ -62,11 +63,10 @@ fn request(rows: usize, resource: &[(String, String)], mut each: impl FnMut(usiz
 fn record(row: Row, folded: &mut Folded, observed: u64, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
     pb::fixed64(1, columns.time.get(place).unwrap_or_default().cast_unsigned(), out);
-    let status = columns.status.get(place);
-    let (number, word) = SEVERITIES[match status {
-        Some(500..) | None => 2,
-        Some(400..) => 1,
-        Some(_) => 0,
+    let (number, word) = SEVERITIES[match row.severity() {
+        Severity::Error => 2,
+        Severity::Warning => 1,
+        Severity::Info => 0,
     }];
     pb::number(2, number, out);
     pb::bytes(3, word, out);
@@ -174,6 +174,13 @@ fn http(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
         text(field, b"network.protocol.version", version, out);
     }
     text(field, b"network.transport", Some(b"tcp"), out);
+    text(field, b"tls.protocol.version", columns.tls_version.get(place), out);
+    if row.is_grpc() {
+        let status = columns.grpc_status.get(place).map(rpc::status_name);
+        text(field, b"rpc.system.name", Some(b"grpc"), out);
+        text(field, b"rpc.method", columns.path.get(place).and_then(rpc::method), out);
+        text(field, b"rpc.status_code", status.as_ref().map(String::as_bytes), out);
+    }
 }
 
 fn addresses(row: Row, field: u32, out: &mut Vec<u8>) {
@@ -208,6 +215,13 @@ fn own(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
     integer(field, b"masthead.network_namespace", columns.network_namespace.get(place).and_then(signed), out);
     integer(field, b"masthead.request_head_bytes", columns.request_head_bytes.get(place).map(i64::from), out);
     integer(field, b"masthead.response_head_bytes", columns.response_head_bytes.get(place).map(i64::from), out);
+    text(field, b"masthead.tls_library", columns.tls_library.get(place), out);
+    integer(field, b"masthead.grpc_status", columns.grpc_status.get(place).map(i64::from), out);
+    let messages = (columns.grpc_request_messages.get(place), columns.grpc_response_messages.get(place));
+    integer(field, b"masthead.grpc_request_messages", messages.0.and_then(signed), out);
+    integer(field, b"masthead.grpc_response_messages", messages.1.and_then(signed), out);
+    integer(field, b"masthead.grpc_timeout_ns", columns.grpc_timeout_ns.get(place), out);
+    integer(field, b"masthead.hpack_unresolved", columns.hpack_unresolved.get(place).map(i64::from), out);
     integer(field, b"masthead.ttfb_ns", columns.ttfb_ns.get(place), out);
     integer(field, b"masthead.duration_ns", columns.duration_ns.get(place), out);
     integer(field, b"masthead.head_spread_ns", columns.head_spread_ns.get(place), out);

@@ -1,6 +1,7 @@
 //! What several forms say of a row in the same words.
 
 use crate::ndjson::columns::{Columns, FieldLists};
+use crate::ndjson::rpc;
 
 /// Methods that OpenTelemetry knows (semantic conventions for HTTP spans, `http.request.method`): RFC 9110, PATCH of
 /// RFC 5789 and QUERY.
@@ -44,14 +45,34 @@ impl<'a> Row<'a> {
         quality.rows.get(self.place).into_iter().flatten().any(|place| quality.words.get(place) == Some(mark))
     }
 
-    /// Why the call failed, in OpenTelemetry's sense: 5xx for who answers, 4xx too for who calls, no answer for both.
+    /// Why the call failed, in OpenTelemetry's sense: 5xx for who answers, 4xx too for who calls, no answer for both,
+    /// and gRPC's own statuses.
     pub(super) fn error(self) -> Option<Failure> {
+        if let Some(status) =
+            self.columns.grpc_status.get(self.place).filter(|&own| rpc::is_error(own, self.is_client()))
+        {
+            return Some(Failure::Grpc(status));
+        }
         match self.columns.status.get(self.place) {
             Some(status) if status >= 500 || (status >= 400 && self.is_client()) => Some(Failure::Status(status)),
             None if self.has_mark(b"reset") => Some(Failure::Mark("reset")),
             None if self.has_mark(b"no_response") => Some(Failure::Mark("no_response")),
             Some(_) | None => None,
         }
+    }
+
+    /// An error of the server's side and a call without an answer are errors, one of the client's side is a warning.
+    pub(super) fn severity(self) -> Severity {
+        match (self.columns.status.get(self.place), self.columns.grpc_status.get(self.place)) {
+            (Some(500..) | None, _) => Severity::Error,
+            (_, Some(status)) if rpc::is_error(status, false) => Severity::Error,
+            (Some(400..), _) | (_, Some(1..)) => Severity::Warning,
+            _ => Severity::Info,
+        }
+    }
+
+    pub(super) fn is_grpc(self) -> bool {
+        self.columns.protocol.get(self.place) == Some(b"grpc")
     }
 
     pub(super) fn is_known_method(method: &[u8]) -> bool {
@@ -91,8 +112,17 @@ impl<'a> Row<'a> {
     }
 }
 
+/// How grave a call's outcome is: of the log record, of the message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
 pub(super) enum Failure {
     Status(u16),
+    Grpc(u16),
     Mark(&'static str),
 }
 
@@ -100,6 +130,7 @@ impl Failure {
     pub(super) fn text(&self) -> String {
         match self {
             Failure::Status(status) => status.to_string(),
+            Failure::Grpc(status) => rpc::status_name(*status),
             Failure::Mark(mark) => (*mark).to_owned(),
         }
     }

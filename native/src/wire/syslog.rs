@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
-use super::row::Row;
+use super::row::{Row, Severity};
 use crate::ndjson::columns::Columns;
 use crate::ndjson::members::Writer;
 use crate::ndjson::time::Clock;
@@ -78,10 +78,10 @@ pub(crate) fn messages(
 
 /// `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID -` and a blank.
 fn header(row: Row, facility: u8, host: &str, app: &str, clock: &mut Clock, out: &mut Vec<u8>) {
-    let severity = match row.columns.status.get(row.place) {
-        Some(500..) | None => ERROR,
-        Some(400..) => WARNING,
-        Some(_) => INFORMATIONAL,
+    let severity = match row.severity() {
+        Severity::Error => ERROR,
+        Severity::Warning => WARNING,
+        Severity::Info => INFORMATIONAL,
     };
     let priority = u16::from(facility) * 8 + u16::from(severity);
     out.extend_from_slice(format!("<{priority}>1 ").as_bytes());

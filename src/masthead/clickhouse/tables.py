@@ -39,7 +39,7 @@ _SCALARS = {
     "int64": "Nullable(Int64)",
     "float64": "Nullable(Float64)",
 }
-_FIELDS = "Array(Tuple(name LowCardinality(String), value String))"
+_FIELDS = "Array(Tuple(name LowCardinality(Nullable(String)), value Nullable(String)))"
 _LISTS = {
     "request_fields": _FIELDS,
     "response_fields": _FIELDS,
@@ -107,7 +107,7 @@ def statements(layout: Layout) -> list[str]:
 
 
 def initialise(client: Client, layout: Layout) -> list[str]:
-    """Make the tables, add the columns that they lack, and set how long rows are kept; gives what was run.
+    """Make the tables, add and widen the columns that need it, set how long rows are kept; gives what was run.
 
     Raises:
         DatabaseError: A statement failed.
@@ -155,13 +155,17 @@ def check_version(client: Client, table: str) -> None:
 
 def _migrations(client: Client, layout: Layout) -> Iterator[str]:
     for table in dict.fromkeys((layout.local, TABLE)):
-        sql = f"SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '{table}' FORMAT TSV"
-        present = set(client.execute(sql).split())
+        where = f"database = currentDatabase() AND table = '{table}'"
+        found = client.execute(f"SELECT name, type FROM system.columns WHERE {where} FORMAT TSVRaw").splitlines()
+        present = dict(line.split("\t", 1) for line in found)
         before = ""
         for name, kind in columns().items():
             if name not in present:
                 place = f" AFTER {before}" if before else " FIRST"
                 yield f"ALTER TABLE {table}{_on(layout)} ADD COLUMN IF NOT EXISTS {name} {kind}{place}"
+            elif name in _LISTS and "Tuple" in kind and "Nullable" not in present[name]:
+                # Before HTTP/2 a field always had a name and a value. The server rewrites old rows in the background.
+                yield f"ALTER TABLE {table}{_on(layout)} MODIFY COLUMN {name} {kind}"
             before = name
 
 

@@ -16,7 +16,7 @@ examples:
   masthead errors --each --route '/v1/orders*' --limit 100
   masthead errors --each --where "status = 401 AND req('authorization') IS NULL"
 
-An error is a status 4xx or 5xx, a call without an answer, a reset, or a malformed message.
+An error is a status 4xx or 5xx, a gRPC status other than OK, a call without an answer, a reset, or a malformed message.
 """
 
 

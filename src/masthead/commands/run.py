@@ -13,7 +13,7 @@ from masthead.commands import flags, version
 from masthead.commands.keeping import open_keeping
 from masthead.commands.measuring import serve_metrics
 from masthead.commands.reload import Reload
-from masthead.commands.sending import accounts, close_all, open_sinks
+from masthead.commands.sending import accounts, begin, close_all, open_sinks
 from masthead.commands.service import Service
 from masthead.commands.signals import Signals
 from masthead.errors import ConfigError, NotPermittedError
@@ -76,6 +76,7 @@ def execute(parsed: argparse.Namespace) -> int:
     serve_metrics(config, pipeline, alerts, version())
     reload = Reload(parsed, config, source, pipeline, keeping, alerts)
     service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
+    begin(pipeline.sinks)
     if alerts:
         alerts.start()
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")

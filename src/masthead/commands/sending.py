@@ -25,7 +25,7 @@ Kind = TypeVar("Kind")
 
 
 def open_sinks(config: Config) -> list[Delivery]:
-    """Open the sinks that the settings ask for.
+    """Open the sinks that the settings ask for; they send nothing before `begin`, or a first batch.
 
     Raises:
         ConfigError: One can't be used as it is set.
@@ -33,6 +33,13 @@ def open_sinks(config: Config) -> list[Delivery]:
         StoreError: The directory of a spool can't be used.
     """
     return [_delivery(config, sink) for sink in config.sink if _takes_rows(sink)]
+
+
+def begin(sinks: Sequence[Seam]) -> None:
+    """Begin to send, once it is known that there is something to log: an earlier run's rows first."""
+    for sink in sinks:
+        if isinstance(sink, Delivery):
+            sink.start()
 
 
 def pushes(config: Config) -> list[tuple[Mapping[str, str], float, Callable[[bytes], str]]]:

@@ -74,6 +74,7 @@ class Spool:
         self._journal: Journal | None = None
         # Closed, and not yet durable.
         self._written: list[Journal] = []
+        self._appended = False
         self._open_name = ""
         self._closed: list[_File] = []
         self._reading: _Reading | None = None
@@ -87,6 +88,11 @@ class Spool:
             raise StoreError(what, str(folder), remedy) from error
         self.recovered = self.rows
         self._last = self._closed[-1].number if self._closed else _FIRST
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something would not survive a power cut: `sync` is due."""
+        return self._appended or bool(self._written)
 
     def append(self, batch: Batch) -> bool:
         """Keep rows behind all others; tells whether there was room."""
@@ -102,6 +108,7 @@ class Spool:
                     # Nothing may follow half a frame: the next rows begin another file.
                     self._finish()
                 return False
+            self._appended = True
             self.rows += batch.num_rows
             self.bytes += journal.bytes - before
             if journal.bytes >= FILE_BYTES:
@@ -164,6 +171,7 @@ class Spool:
         """Make durable what was appended; meanwhile others may append."""
         with self._lock:
             written, self._written = [*self._written, *([self._journal] if self._journal else [])], []
+            self._appended = False
         failed: OSError | None = None
         for journal in written:
             try:
@@ -269,13 +277,15 @@ class Spool:
 
     def _remove(self, reading: _Reading) -> None:
         """Let go of a file that is done; rows of it that could not be read are lost, and counted."""
-        path = self._folder / reading.file.name
+        path, size = self._folder / reading.file.name, 0
+        # Not under the lock: to delete a file takes as long as it is large.
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            path.unlink()
         with self._lock:
             self.damaged += reading.missing
             self.rows -= reading.missing
-            with contextlib.suppress(OSError):
-                self.bytes -= path.stat().st_size
-                path.unlink()
+            self.bytes -= size
             self._closed.remove(reading.file)
             self._reading = None
 

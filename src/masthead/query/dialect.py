@@ -237,7 +237,7 @@ class ClickHouse:
         return f"match({value}, {self.literal(_regular(pattern))})"
 
     def _values(self, column: str, name: str) -> str:
-        chosen = f"arrayFilter(f -> lower(f.name) = {self.literal(name.lower())}, {column})"
+        chosen = f"arrayFilter(f -> ifNull(lower(f.name) = {self.literal(name.lower())}, 0), {column})"
         return f"arrayMap(f -> f.value, {chosen})"
 
 

@@ -100,12 +100,13 @@ def _http_version(row: Json) -> str:
     return f"{protocol.get('name', '')}/{protocol.get('version', '')}".upper().strip("/")
 
 
-def _pairs(pairs: Iterable[Iterable[str]]) -> list[Json]:
-    return [dict(zip(("name", "value"), pair, strict=True)) for pair in pairs]
+def _pairs(pairs: Iterable[tuple[str | None, str | None]]) -> list[Json]:
+    # A field whose name is not known (HPACK) can't be shown; `_quality` says so.
+    return [{"name": name, "value": value} for name, value in pairs if name is not None]
 
 
-def _first(headers: Iterable[tuple[str, str]], name: str) -> str:
-    return next((value for found, value in headers if found.lower() == name), "")
+def _first(headers: Iterable[tuple[str | None, str | None]], name: str) -> str:
+    return next((value or "" for found, value in headers if found and found.lower() == name), "")
 
 
 def _milliseconds(nanoseconds: int | None, unknown: float) -> float:

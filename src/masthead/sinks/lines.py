@@ -82,14 +82,13 @@ def get(row: Mapping[str, object], path: str) -> object:
 
 
 def _cells(row: Mapping[str, object]) -> Cells:
-    status = _text(get(row, "http.response.status_code"))
     marks = get(row, "masthead.quality")
     call = f"{_text(get(row, 'masthead.authority'))}{_target(row)}" or "-"
     cells = [
         (_clock(_text(row.get("time"))), "dim"),
         (_text(get(row, "masthead.role")) or "-", "dim"),
         (_text(get(row, "http.request.method")) or "-", "bold"),
-        (status or "-", _STATUS_STYLES.get(status[:1], "")),
+        _outcome(row),
         (_duration(get(row, "masthead.ttfb_ns")), ""),
         (_process(row), "blue"),
         (call, ""),
@@ -97,6 +96,15 @@ def _cells(row: Mapping[str, object]) -> Cells:
     if isinstance(marks, list) and marks:
         cells.append((f"  [{', '.join(map(str, marks))}]", "magenta"))
     return tuple(cells)
+
+
+def _outcome(row: Mapping[str, object]) -> tuple[str, str]:
+    """Give the status; of a gRPC call that failed gRPC's, since HTTP's is 200 all the same."""
+    status = _text(get(row, "http.response.status_code"))
+    grpc = get(row, "masthead.grpc_status")
+    if isinstance(grpc, int) and grpc > 0:
+        return f"{status or '-'}/{grpc}", _STATUS_STYLES["5"]
+    return status or "-", _STATUS_STYLES.get(status[:1], "")
 
 
 def _target(row: Mapping[str, object]) -> str:
@@ -138,7 +146,8 @@ def _fields(header: object) -> Iterable[tuple[str, str]]:
                 yield str(name), str(value)
     elif isinstance(header, list):
         for name, value in header:
-            yield str(name), str(value)
+            # What HPACK's table did not tell.
+            yield "?" if name is None else str(name), "?" if value is None else str(value)
 
 
 def _text(value: object) -> str:

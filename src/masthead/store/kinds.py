@@ -48,7 +48,8 @@ class Kinds:
         """Read them from the settings."""
         kept = config.retention
         own = config.class_
-        rules: list[Mapping[str, object]] = [{"calls": {"statuses": ["4xx", "5xx"]}, "marks": ERROR_MARKS}]
+        wrong: Mapping[str, object] = {"calls": {"statuses": ["4xx", "5xx"]}, "marks": ERROR_MARKS, "grpc_errors": True}
+        rules = [wrong]
         rules += [{"calls": kind.calls(), "marks": kind.marks} for kind in own]
         rules.append({"calls": {"paths": STATIC_PATHS}})
         ages = {"errors": kept.errors, "static": kept.static, "default": kept.default}

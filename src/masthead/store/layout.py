@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Version of the row's columns, written into every part's name: a reader need not open a part to know its columns.
-# 1: the columns of the first store.
-SCHEMA_VERSION = 1
+# 1: the columns of the first store. 2: HTTP/2, gRPC and TLS; fields whose name or value is null.
+SCHEMA_VERSION = 2
 
 HOUR_NS = 3_600_000_000_000
 _HOUR = "%Y%m%dT%H"

@@ -1,7 +1,7 @@
 //! What happens when a part of a request is read.
 
-use super::rows::{absorb, clear, open_request};
-use super::start::is_http2;
+use super::rows::{absorb, open_request};
+use super::switch::is_http2;
 use super::Pairing;
 use crate::exchange::{Log, Marks};
 use crate::http1::framing::{self, Asked};
@@ -11,7 +11,11 @@ use crate::ledger::Ledger;
 impl Pairing {
     pub(super) fn request_head(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         let framing = framing::decide(&mut self.request.message.head, Kind::Request, Asked::default());
-        if is_http2(&self.request.message) || !self.confirm() {
+        if is_http2(&self.request.message) {
+            self.preface();
+            return;
+        }
+        if !self.confirm() {
             self.leave_out();
             return;
         }
@@ -63,7 +67,7 @@ impl Pairing {
             row.add(marks);
             absorb(request, &self.request.message, true);
         }
-        clear(&mut self.request.message);
+        self.request.message.clear();
         self.emit_answered(ledger, log);
     }
 
@@ -82,6 +86,6 @@ impl Pairing {
         if let Some((_, request)) = open_request(&mut self.queue) {
             absorb(request, &self.request.message, false);
         }
-        clear(&mut self.request.message);
+        self.request.message.clear();
     }
 }

@@ -1,7 +1,7 @@
 //! What happens when a part of a response is read.
 
-use super::rows::{absorb, clear};
-use super::Pairing;
+use super::rows::absorb;
+use super::{switch, websocket, Pairing};
 use crate::exchange::{Log, Marks, Message};
 use crate::http1::framing::{self, Asked};
 use crate::http1::{Event, Framing, Kind};
@@ -30,10 +30,20 @@ impl Pairing {
                 front.marks.add(Marks::CUT);
             }
             self.response.proceed(Framing::None);
-            clear(&mut self.response.message);
+            self.response.message.clear();
             return;
         }
+        let switches = status == Some(101) && switch::is_answer(&message.head);
+        if switches && self.can_upgrade() {
+            self.upgrade(message);
+            return;
+        }
+        let Some(front) = self.queue.front_mut() else { return };
+        let websocket = status == Some(101) && websocket::is_answer(&message.head);
         front.response = Some(message);
+        if websocket && self.open_websocket() {
+            return;
+        }
         match self.response.proceed(framing) {
             Event::End => self.response_end(ledger, log),
             Event::Lost => self.response_lost(ledger, log),
@@ -79,7 +89,7 @@ impl Pairing {
                 absorb(response, &self.response.message, true);
             }
         }
-        clear(&mut self.response.message);
+        self.response.message.clear();
         let Some(front) = self.queue.front() else { return };
         if tunnel {
             self.request_partial();
@@ -121,14 +131,14 @@ impl Pairing {
                 None => {}
             }
         }
-        clear(&mut self.response.message);
+        self.response.message.clear();
     }
 
     /// Bytes where a response should begin are none: those of an HTTP/0.9 server, or more than was announced.
     pub(super) fn stray(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
         ledger.lost += 1;
         let time = self.response.message.first_byte;
-        clear(&mut self.response.message);
+        self.response.message.clear();
         if self.queue.is_empty() && self.request.in_head() && self.request.close(time) == Event::Lost {
             self.enqueue(ledger, log);
         }

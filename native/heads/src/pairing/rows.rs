@@ -1,7 +1,7 @@
 //! Exchanges on their way out.
 
 use super::Pairing;
-use crate::exchange::{Exchange, Fault, Log, Marks, Message, StartLine};
+use crate::exchange::{Exchange, Fault, Log, Marks, Message};
 use crate::http1::Parser;
 use crate::ledger::Ledger;
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ impl Pairing {
         for slot in [&mut exchange.request, &mut exchange.response] {
             if self.spare.len() < SPARE {
                 if let Some(mut message) = slot.take() {
-                    clear(&mut message);
+                    message.clear();
                     self.spare.push(message);
                 }
             }
@@ -88,34 +88,6 @@ pub(super) fn absorb(message: &mut Message, rest: &Message, complete: bool) {
         message.head.fault.get_or_insert((fault, message.head_bytes));
     }
     if !rest.head.trailers.is_empty() {
-        let base = u32::try_from(message.head.raw.len()).unwrap_or(u32::MAX);
-        message.head.raw.extend_from_slice(&rest.head.raw);
-        message.head.trailers.extend(rest.head.trailers.iter().map(|field| {
-            let mut moved = *field;
-            moved.name.start = moved.name.start.saturating_add(base);
-            moved.value.start = moved.value.start.saturating_add(base);
-            moved
-        }));
+        message.append_trailers(&rest.head.raw, &rest.head.trailers);
     }
-}
-
-/// Empties a message and keeps its buffers.
-pub(super) fn clear(message: &mut Message) {
-    let head = &mut message.head;
-    head.raw.clear();
-    head.fields.clear();
-    head.trailers.clear();
-    head.start = StartLine::default();
-    head.scheme = None;
-    head.authority = None;
-    head.protocol = None;
-    head.status = None;
-    head.version = None;
-    head.fault = None;
-    message.first_byte = 0;
-    message.head_end = 0;
-    message.last_byte = 0;
-    message.head_bytes = 0;
-    message.body_bytes = 0;
-    message.complete = false;
 }

@@ -73,11 +73,6 @@ impl Pairing {
     }
 }
 
-pub(super) fn is_http2(message: &Message) -> bool {
-    let head = &message.head;
-    head.start.first.of(&head.raw) == b"PRI" && head.version == Some((2, 0))
-}
-
 /// A line that ends in a version, or a registered method and what can be a target (RFC 9112, section 3.2).
 pub(super) fn is_http(message: &Message) -> bool {
     let head = &message.head;

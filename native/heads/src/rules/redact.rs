@@ -63,6 +63,17 @@ pub enum Mask {
     Line,
 }
 
+impl Mask {
+    /// The same for a value that is known to be a secret, whatever its name.
+    pub fn of_secret(self) -> Mask {
+        if matches!(self, Mask::Urls(_)) {
+            Mask::Whole
+        } else {
+            self
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Redact {
     enabled: bool,

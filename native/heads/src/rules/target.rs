@@ -42,7 +42,8 @@ impl<'a> Target<'a> {
     }
 }
 
-fn is_scheme(text: &[u8]) -> bool {
+/// RFC 3986, section 3.1.
+pub fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
 }

@@ -59,12 +59,53 @@ fn after_a_refused_tunnel_requests_go_on() {
     assert_eq!(talk.ask(&get("/a")).answer(OK).rows(), rows);
 }
 
+const UPGRADE: &str = "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+const SWITCH: &str = "HTTP/1.1 101 X\r\nUpgrade: WebSocket\r\n\r\n";
+
 #[test]
 fn after_101_another_protocol_speaks() {
-    let upgrade = "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
-    let talk = talk().ask(upgrade).answer("HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n\x01\x02").ask("\x03\r\n\r\n");
+    let talk = talk().ask(UPGRADE).answer("HTTP/1.1 101 X\r\nUpgrade: other\r\n\r\n\x01\x02").ask("\x03\r\n\r\n");
     assert!(talk.pairing.opaque());
     assert_eq!(talk.rows(), ["GET /ws 0 > 101 0 []"]);
+}
+
+#[test]
+fn a_websocket_stays_open_and_counts_both_ways_until_its_end() {
+    let talk =
+        talk().ask(UPGRADE).answer(&format!("{SWITCH}\x01\x02")).ask(&get("/inside")).skip(true, 7).skip(false, 5);
+    assert_eq!((talk.rows.0.len(), talk.pairing.open()), (0, 1));
+    let count = 5 + get("/inside").len();
+    let rows = [format!("GET /ws {count} > 101 9 []")];
+    assert_eq!(talk.end(true).end(false).rows(), rows);
+}
+
+#[test]
+fn a_websocket_whose_socket_is_gone_has_ended() {
+    let talk = || talk().ask(UPGRADE).answer(SWITCH).ask("abc").answer("de");
+    let mut closed = talk();
+    closed.pairing.closed();
+    assert_eq!(closed.end(true).rows(), ["GET /ws 3 > 101 2 []"]);
+    // The source ended, not the socket: what follows is not known.
+    assert_eq!(talk().end(true).rows(), ["GET /ws 3 > 101 2 [gap]"]);
+    assert_eq!(talk().reset().rows(), ["GET /ws 3 > 101 2 [reset]"]);
+}
+
+#[test]
+fn bytes_of_a_websocket_that_were_lost_are_counted_and_marked() {
+    let talk = talk().ask(UPGRADE).answer(SWITCH).gap(true, 9).ask("a").end(true).end(false);
+    assert_eq!(talk.rows(), ["GET /ws 1 > 101 9 [gap]"]);
+}
+
+#[test]
+fn frames_that_were_sent_before_the_answer_was_read_belong_to_the_websocket() {
+    let talk = talk().ask(UPGRADE).ask("\u{1}abc").answer(SWITCH).ask("de").end(false).end(true);
+    assert_eq!(talk.rows(), ["GET /ws 6 > 101 0 []"]);
+}
+
+#[test]
+fn a_websocket_whose_request_was_not_seen_counts_what_comes_back() {
+    let talk = joined().answer(SWITCH).answer("abc").ask("de").end(true).end(false);
+    assert_eq!(talk.rows(), ["- > 101 3 [joined no_request]"]);
 }
 
 #[test]

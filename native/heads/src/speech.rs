@@ -1,0 +1,259 @@
+//! What a connection speaks: HTTP/1, until it shows that it is HTTP/2.
+//!
+//! It shows so by the client's preface (RFC 9113, section 3.4), by an upgrade (RFC 7540, section 3.2), or, where we came
+//! later, by its frames. A server's SETTINGS may come before the client's preface: they wait for it.
+
+use crate::connection::Limits;
+use crate::exchange::{Endpoints, Log};
+use crate::http2::{self, Http2, Opening, Seek, PREFACE};
+use crate::ledger::Ledger;
+use crate::pairing::{Pairing, Switch};
+use crate::stream::Place;
+
+/// What a server may send before the client's preface: its SETTINGS, perhaps a WINDOW_UPDATE.
+const EARLY: usize = 4096;
+
+#[derive(Debug, Default)]
+pub struct Speech {
+    /// HTTP/1, or nothing that is known yet.
+    pairing: Pairing,
+    http2: Option<Box<Http2>>,
+    probe: Option<Box<Probe>>,
+    limits: Limits,
+}
+
+/// What is tried while it is not known what a connection speaks.
+#[derive(Debug)]
+enum Probe {
+    /// What one end sent could be the first frames of a server.
+    Early { egress: bool, pieces: Vec<(Vec<u8>, Place)>, size: usize },
+    /// We came later: frames are looked for, in what arrives and in what leaves.
+    Joined([Seek; 2]),
+}
+
+impl Speech {
+    pub fn new(endpoints: Endpoints, joined: bool, limits: Limits) -> Speech {
+        Speech { pairing: Pairing::new(endpoints, joined, limits), http2: None, probe: None, limits }
+    }
+
+    pub fn endpoints_mut(&mut self) -> &mut Endpoints {
+        match &mut self.http2 {
+            Some(http2) => &mut http2.endpoints,
+            None => &mut self.pairing.endpoints,
+        }
+    }
+
+    /// Exchanges under way.
+    pub fn open(&self) -> usize {
+        self.http2.as_ref().map_or_else(|| self.pairing.open(), |http2| http2.open())
+    }
+
+    /// Another protocol speaks on this connection now.
+    pub fn opaque(&self) -> bool {
+        self.http2.as_ref().map_or_else(|| self.pairing.opaque(), |http2| http2.opaque())
+    }
+
+    /// Whether requests leave the local end, where that is known.
+    pub fn requests_leave(&self) -> Option<bool> {
+        match &self.http2 {
+            Some(http2) => Some(http2.requests_leave()),
+            None => self.pairing.requests_leave(),
+        }
+    }
+
+    /// The first bytes of the inbound direction may be the middle of a message.
+    pub fn doubt(&mut self) {
+        self.pairing.doubt();
+    }
+
+    /// Reads nothing more, and forgets what it has.
+    pub fn leave_out(&mut self) {
+        self.probe = None;
+        match &mut self.http2 {
+            Some(http2) => http2.leave_out(),
+            None => self.pairing.leave_out(),
+        }
+    }
+
+    pub fn reset(&mut self) {
+        match &mut self.http2 {
+            Some(http2) => http2.reset(),
+            None => self.pairing.reset(),
+        }
+    }
+
+    /// The socket is gone, so nothing can follow.
+    pub fn closed(&mut self) {
+        self.pairing.closed();
+    }
+
+    pub fn overlap(&mut self, egress: bool) {
+        match &mut self.http2 {
+            Some(http2) => http2.overlap(egress),
+            None => self.pairing.overlap(egress),
+        }
+    }
+
+    pub fn data(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        if let Some(http2) = &mut self.http2 {
+            http2.data(egress, bytes, at, ledger, log);
+            return;
+        }
+        if self.pairing.requests_leave().is_none()
+            && !self.pairing.opaque()
+            && self.probe(egress, bytes, at, ledger, log)
+        {
+            return;
+        }
+        self.pairing.data(egress, bytes, at, ledger, log);
+        if let Some(switch) = self.pairing.switched() {
+            self.switch(*switch, ledger, log);
+        }
+    }
+
+    /// Bytes that were not copied, by framing or (`cut`) by a limit.
+    pub fn skipped(&mut self, egress: bool, count: u32, cut: bool, at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        if let Some(http2) = &mut self.http2 {
+            http2.skipped(egress, count, cut, at, ledger, log);
+            return;
+        }
+        self.pass_probe(egress, (!cut).then_some(count), at, ledger, log);
+        self.pairing.skipped(egress, count, cut, at, ledger, log);
+    }
+
+    pub fn gap(&mut self, egress: bool, count: u32, at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        if let Some(http2) = &mut self.http2 {
+            http2.gap(egress, count, at, ledger, log);
+            return;
+        }
+        self.pass_probe(egress, None, at, ledger, log);
+        self.pairing.gap(egress, count, at, ledger, log);
+    }
+
+    pub fn end(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        self.give_up_early(ledger, log);
+        match &mut self.http2 {
+            Some(http2) => http2.end(egress, time, ledger, log),
+            None => self.pairing.end(egress, time, ledger, log),
+        }
+    }
+
+    /// The connection is over.
+    pub fn finish(&mut self, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        self.give_up_early(ledger, log);
+        match &mut self.http2 {
+            Some(http2) => http2.finish(ledger, log),
+            None => self.pairing.finish(time, ledger, log),
+        }
+    }
+
+    /// Tries the first bytes of a connection; true when they are taken care of.
+    #[cold]
+    fn probe(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) -> bool {
+        if self.pairing.unsure() {
+            return self.probe_joined(egress, bytes, at, ledger, log);
+        }
+        match self.probe.as_deref_mut() {
+            None | Some(Probe::Joined(_)) => {
+                if self.pairing.hesitates() || http2::opens(bytes) == Some(false) {
+                    return false;
+                }
+                let pieces = vec![(bytes.to_vec(), at)];
+                self.probe = Some(Box::new(Probe::Early { egress, pieces, size: bytes.len() }));
+                true
+            }
+            Some(Probe::Early { egress: server, pieces, size }) if *server == egress => {
+                pieces.push((bytes.to_vec(), at));
+                *size += bytes.len();
+                let front: Vec<u8> = pieces.iter().flat_map(|(bytes, _)| bytes).copied().take(9).collect();
+                if *size > EARLY || http2::opens(&front) == Some(false) {
+                    self.give_up_early(ledger, log);
+                }
+                true
+            }
+            Some(Probe::Early { .. }) => {
+                let count = bytes.len().min(PREFACE.len());
+                if bytes[..count] != PREFACE[..count] {
+                    self.give_up_early(ledger, log);
+                    return false;
+                }
+                let Some(Probe::Early { egress: server, pieces, .. }) = self.probe.take().map(|probe| *probe) else {
+                    return false;
+                };
+                let endpoints = self.pairing.endpoints.clone();
+                let mut http2 = Http2::new(endpoints, self.limits, egress, Opening::Preface(0));
+                http2.settle_roles();
+                for (bytes, at) in pieces {
+                    http2.data(server, &bytes, at, ledger, log);
+                }
+                http2.data(egress, bytes, at, ledger, log);
+                self.become_http2(http2);
+                true
+            }
+        }
+    }
+
+    fn probe_joined(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) -> bool {
+        let limit = self.limits.max_head_bytes;
+        let fresh = || Box::new(Probe::Joined([Seek::new(limit), Seek::new(limit)]));
+        let Probe::Joined(seeks) = self.probe.get_or_insert_with(fresh).as_mut() else { return false };
+        if !seeks[usize::from(egress)].data(bytes, at, None) {
+            return false;
+        }
+        let Some(Probe::Joined([inbound, outbound])) = self.probe.take().map(|probe| *probe) else { return false };
+        let seeks = if egress { [outbound, inbound] } else { [inbound, outbound] };
+        let endpoints = self.pairing.endpoints.clone();
+        match Http2::joined(endpoints, self.limits, egress, seeks, ledger, log) {
+            Some(http2) => {
+                self.become_http2(http2);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn become_http2(&mut self, http2: Http2) {
+        self.probe = None;
+        self.pairing.leave_out();
+        self.http2 = Some(Box::new(http2));
+    }
+
+    /// HTTP/1 gives way: what follows are frames.
+    #[cold]
+    fn switch(&mut self, switch: Switch, ledger: &mut Ledger, log: &mut impl Log) {
+        let Some(client_egress) = self.pairing.requests_leave() else { return };
+        let endpoints = self.pairing.endpoints.clone();
+        let mut http2 = Http2::new(endpoints, self.limits, client_egress, switch.opening);
+        if !switch.rest.is_empty() {
+            http2.data(switch.egress, &switch.rest, switch.at, ledger, log);
+        }
+        self.become_http2(http2);
+    }
+
+    /// It was no server's first frame: HTTP/1 has what waited.
+    fn give_up_early(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        if !matches!(self.probe.as_deref(), Some(Probe::Early { .. })) {
+            return;
+        }
+        if let Some(Probe::Early { egress, pieces, .. }) = self.probe.take().map(|probe| *probe) {
+            for (bytes, at) in pieces {
+                self.pairing.data(egress, &bytes, at, ledger, log);
+            }
+        }
+    }
+
+    /// Bytes that did not come; `None`: they are missing.
+    fn pass_probe(&mut self, egress: bool, skipped: Option<u32>, at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+        match self.probe.as_deref_mut() {
+            Some(Probe::Joined(seeks)) => {
+                let seek = &mut seeks[usize::from(egress)];
+                match skipped {
+                    Some(count) => seek.skipped(count, at),
+                    None => seek.gap(),
+                }
+            }
+            Some(Probe::Early { .. }) => self.give_up_early(ledger, log),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,495 @@
+//! HTTP/2 conversations: what they say, however their bytes come, and from the middle on.
+
+use heads::connection::{Connections, Limits, Segment};
+use heads::exchange::{Endpoints, Exchange, Head, Log, Marks, Message, Protocol, Role, Unresolved};
+use std::net::{IpAddr, Ipv4Addr};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A literal that enters the table (RFC 7541, section 6.2.1), without Huffman code.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let length = |text: &str| vec![u8::try_from(text.len()).unwrap()];
+    [vec![0x40], length(name), name.into(), length(value), value.into()].concat()
+}
+
+/// The same, not to enter any table (section 6.2.3).
+fn secret(name: &str, value: &str) -> Vec<u8> {
+    let mut octets = literal(name, value);
+    octets[0] = 0x10;
+    octets
+}
+
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
+}
+
+fn headers(stream: u32, ends: bool, fields: &[(&str, &str)]) -> Vec<u8> {
+    frame(1, END_HEADERS | if ends { END_STREAM } else { 0 }, stream, &block(fields))
+}
+
+fn get(stream: u32, path: &str) -> Vec<u8> {
+    let fields = [(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "a.example"), ("x-n", path)];
+    headers(stream, true, &fields)
+}
+
+fn ok(stream: u32, value: &str, body: &[u8]) -> Vec<u8> {
+    let head = headers(stream, false, &[(":status", "200"), ("server", "s"), ("x-v", value)]);
+    [head, frame(0, END_STREAM, stream, body)].concat()
+}
+
+fn settings() -> Vec<u8> {
+    frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    stream: u64,
+    marks: Vec<&'static str>,
+    text: String,
+}
+
+#[derive(Default)]
+struct Rows(Vec<Row>);
+
+fn show(head: &Head, message: &Message) -> String {
+    let fields = |fields: &[heads::exchange::Field]| -> String {
+        let each = fields.iter().map(|field| {
+            let text = |span: heads::exchange::Span| String::from_utf8_lossy(span.of(&head.raw)).into_owned();
+            let sign = if field.never_indexed { "!" } else { "" };
+            match field.unresolved {
+                Unresolved::Nothing => format!("{sign}{}={}", text(field.name), text(field.value)),
+                Unresolved::Name => format!("?={}", text(field.value)),
+                Unresolved::Both => "?".to_owned(),
+            }
+        });
+        each.collect::<Vec<_>>().join(",")
+    };
+    let part = |span: heads::exchange::Span| String::from_utf8_lossy(span.of(&head.raw)).into_owned();
+    let authority = head.authority.map(part).unwrap_or_default();
+    format!(
+        "[{} {} {authority} {} | {} | {} | {} {} {} {:?}]",
+        part(head.start.first),
+        part(head.start.second),
+        head.scheme.map(part).unwrap_or_default(),
+        fields(&head.fields),
+        fields(&head.trailers),
+        message.head_bytes,
+        message.body_bytes,
+        message.complete,
+        head.fault.map(|(fault, _)| fault),
+    )
+}
+
+impl Log for Rows {
+    fn exchange(&mut self, endpoints: &Endpoints, exchange: &Exchange) {
+        assert_eq!(endpoints.role, Some(Role::Server));
+        let side = |message: &Option<Message>| message.as_ref().map(|it| show(&it.head, it)).unwrap_or_default();
+        let interim: String = exchange.interim.iter().map(|it| show(&it.head, it)).collect();
+        let more = format!("{:?} {:?}", exchange.protocol, exchange.grpc);
+        self.0.push(Row {
+            stream: exchange.ordinal,
+            marks: exchange.marks.names().collect(),
+            text: format!("{} {interim} {} {more}", side(&exchange.request), side(&exchange.response)),
+        });
+    }
+}
+
+struct Socket {
+    connections: Connections,
+    rows: Rows,
+    next: [u32; 2],
+    time: u64,
+}
+
+impl Socket {
+    fn new(joined: bool) -> Socket {
+        let limits = Limits { max_head_bytes: 16 << 10, ..Limits::default() };
+        let limits = Limits { socket: true, ..limits };
+        let mut socket =
+            Socket { connections: Connections::new(limits), rows: Rows::default(), next: [u32::MAX - 40, 7], time: 0 };
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let process = heads::exchange::Process { pid: 1, start: 1, comm: String::new() };
+        let endpoints = Endpoints {
+            cookie: 1,
+            role: None,
+            client: (local, 40_000),
+            server: (local, 80),
+            netns: None,
+            cgroup: None,
+            process: Some(process),
+            tls: None,
+        };
+        socket.connections.open(endpoints, joined, &mut socket.rows);
+        socket
+    }
+
+    /// One segment; `skipped` bytes behind it were not copied.
+    fn segment(&mut self, egress: bool, bytes: &[u8], skipped: u32) {
+        let span = u32::try_from(bytes.len()).unwrap() + skipped;
+        let seq = self.next[usize::from(egress)];
+        let end = seq.wrapping_add(span);
+        self.next[usize::from(egress)] = end;
+        self.time += 1;
+        let segment = Segment {
+            egress,
+            seq,
+            bytes,
+            span,
+            // What arrives is confirmed at once here.
+            accepted_in: Some(self.next[0]),
+            accepted_out: if egress { Some(end) } else { None },
+            time: self.time,
+            fin: false,
+            rst: false,
+            cut: false,
+        };
+        self.connections.segment(1, &segment, &mut self.rows);
+    }
+
+    /// Bytes that TCP accepted and nobody saw.
+    fn lose(&mut self, egress: bool, count: u32) {
+        self.next[usize::from(egress)] = self.next[usize::from(egress)].wrapping_add(count);
+    }
+
+    fn rows(mut self) -> Vec<Row> {
+        self.connections.finish(&mut self.rows);
+        assert!(self.connections.ledger.closed(), "{:?}", self.connections.ledger);
+        assert_eq!(self.connections.open_exchanges(), 0);
+        self.rows.0
+    }
+}
+
+type Turn = (bool, Vec<u8>);
+
+fn conversations() -> Vec<(&'static str, Vec<Turn>)> {
+    let hello = || (false, [PREFACE.to_vec(), settings()].concat());
+    let answer = || (true, [settings(), frame(4, 1, 0, &[])].concat());
+    let call = [(":method", "POST"), (":scheme", "http"), (":path", "/p.S/M"), ("content-type", "application/grpc")];
+    let grpc = |stream| headers(stream, false, &[&call[..], &[("grpc-timeout", "5S"), ("te", "trailers")]].concat());
+    let message: &[u8] = &[0, 0, 0, 0, 3, b'a', b'b', b'c'];
+    vec![
+        ("one call", vec![hello(), answer(), (false, get(1, "/a")), (true, ok(1, "v", b"hello"))]),
+        ("the server speaks first", vec![answer(), hello(), (false, get(1, "/a")), (true, ok(1, "v", b"x"))]),
+        (
+            "interleaved, answered in another order",
+            vec![
+                hello(),
+                answer(),
+                (false, [get(1, "/1"), get(3, "/3"), get(5, "/5")].concat()),
+                (true, [ok(5, "5", b""), ok(1, "1", b"abc"), frame(8, 0, 0, &[0, 0, 1, 0]), ok(3, "3", b"de")].concat()),
+            ],
+        ),
+        (
+            "interim, trailers, padding, priority, continuation",
+            vec![
+                hello(),
+                answer(),
+                (false, {
+                    let fields = block(&[(":method", "PUT"), (":scheme", "http"), (":path", "/p"), ("expect", "100-continue")]);
+                    let (front, back) = fields.split_at(20);
+                    let front = [&[2_u8, 0, 0, 0, 0, 9][..], front, &[0, 0]].concat();
+                    [
+                        frame(1, PADDED | PRIORITY, 1, &front),
+                        frame(9, END_HEADERS, 1, back),
+                        frame(0, PADDED, 1, &[1, b'a', b'b', 0]),
+                        headers(1, true, &[("x-sum", "7")]),
+                    ]
+                    .concat()
+                }),
+                (true, [headers(1, false, &[(":status", "100")]), headers(1, true, &[(":status", "204")])].concat()),
+            ],
+        ),
+        (
+            "a gRPC call",
+            vec![
+                hello(),
+                answer(),
+                (false, [grpc(1), frame(0, END_STREAM, 1, message)].concat()),
+                (true, {
+                    let head = headers(1, false, &[(":status", "200"), ("content-type", "application/grpc")]);
+                    let twice = [message, message].concat();
+                    [head, frame(0, 0, 1, &twice), headers(1, true, &[("grpc-status", "0"), ("x-t", "t")])].concat()
+                }),
+            ],
+        ),
+        (
+            "gRPC with trailers only",
+            vec![
+                hello(),
+                answer(),
+                (false, [grpc(1), frame(0, END_STREAM, 1, message)].concat()),
+                (true, {
+                    let fields = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "12")];
+                    headers(1, true, &fields)
+                }),
+            ],
+        ),
+        (
+            "reset, and refused by GOAWAY",
+            vec![
+                hello(),
+                answer(),
+                (false, [get(1, "/1"), get(3, "/3")].concat()),
+                (false, frame(3, 0, 1, &[0, 0, 0, 8])),
+                (true, frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0])),
+            ],
+        ),
+        (
+            "a push",
+            vec![
+                hello(),
+                answer(),
+                (false, get(1, "/1")),
+                (true, {
+                    let promise = block(&[(":method", "GET"), (":scheme", "http"), (":path", "/pushed")]);
+                    let promise = [&2_u32.to_be_bytes()[..], &promise].concat();
+                    [frame(5, END_HEADERS, 1, &promise), ok(1, "1", b"a"), ok(2, "2", b"bc")].concat()
+                }),
+            ],
+        ),
+        (
+            "a secret",
+            vec![
+                hello(),
+                answer(),
+                (false, {
+                    let fields = [block(&[(":method", "GET"), (":scheme", "http"), (":path", "/")]), secret("x-k", "S")];
+                    frame(1, END_HEADERS | END_STREAM, 1, &fields.concat())
+                }),
+                (true, ok(1, "v", b"")),
+            ],
+        ),
+        (
+            "an upgrade",
+            vec![
+                (false, b"GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n".to_vec()),
+                (true, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n".to_vec()),
+                (true, settings()),
+                hello(),
+                (true, ok(1, "up", b"abc")),
+                (false, get(3, "/next")),
+                (true, ok(3, "next", b"")),
+            ],
+        ),
+        (
+            "a WebSocket",
+            vec![
+                hello(),
+                answer(),
+                (false, {
+                    let fields = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/chat")];
+                    [headers(1, false, &fields), frame(0, 0, 1, b"frames")].concat()
+                }),
+                (true, [headers(1, false, &[(":status", "200")]), frame(0, END_STREAM, 1, b"more")].concat()),
+                (false, frame(0, END_STREAM, 1, b"")),
+            ],
+        ),
+    ]
+}
+
+fn rows(turns: &[Turn], cut: impl Fn(usize) -> bool) -> Vec<Row> {
+    let mut socket = Socket::new(false);
+    let mut at = 0;
+    for (egress, bytes) in turns {
+        let mut from = 0;
+        for to in 1..=bytes.len() {
+            at += 1;
+            if to == bytes.len() || cut(at) {
+                socket.segment(*egress, &bytes[from..to], 0);
+                from = to;
+            }
+        }
+    }
+    socket.rows()
+}
+
+#[test]
+fn rows_are_the_same_however_the_segments_are_cut() {
+    for (name, turns) in conversations() {
+        let whole = rows(&turns, |_| false);
+        assert!(!whole.is_empty(), "{name}");
+        assert_eq!(rows(&turns, |_| true), whole, "{name}, byte by byte");
+        let length: usize = turns.iter().map(|(_, bytes)| bytes.len()).sum();
+        for cut in 1..length {
+            assert_eq!(rows(&turns, |at| at == cut), whole, "{name}, cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn conversations_say_what_they_should() {
+    let found = |wanted: &str| {
+        let (_, turns) = conversations().into_iter().find(|(name, _)| *name == wanted).expect(wanted);
+        rows(&turns, |_| false)
+    };
+    let one = found("one call");
+    assert_eq!((one.len(), one[0].stream, one[0].marks.is_empty()), (1, 1, true));
+    assert!(one[0].text.starts_with("[GET /a a.example http | x-n=/a |"), "{}", one[0].text);
+    assert!(one[0].text.contains("[ 200   | server=s,x-v=v |"), "{}", one[0].text);
+    assert!(
+        one[0].text.contains(" 14 true None] Http2 None"),
+        "nine octets of frame, five of content: {}",
+        one[0].text
+    );
+    assert_eq!(found("the server speaks first").len(), 1);
+    let mixed = found("interleaved, answered in another order");
+    assert_eq!(mixed.iter().map(|row| row.stream).collect::<Vec<_>>(), [5, 1, 3]);
+    for row in &mixed {
+        assert!(
+            row.text.contains(&format!("x-n=/{}", row.stream)) && row.text.contains(&format!("x-v={}", row.stream))
+        );
+    }
+    let long = &found("interim, trailers, padding, priority, continuation")[0];
+    assert!(
+        long.text.contains("PUT /p") && long.text.contains("x-sum=7") && long.text.contains("100"),
+        "{}",
+        long.text
+    );
+    assert!(long.text.contains("204") && long.marks.is_empty());
+    let call = &found("a gRPC call")[0];
+    let grpc =
+        "Grpc { status: Some(0), request_messages: Some(1), response_messages: Some(2), timeout: Some(5000000000) }";
+    assert!(call.text.contains(grpc), "{}", call.text);
+    assert!(found("gRPC with trailers only")[0].text.contains("status: Some(12)"));
+    let over = found("reset, and refused by GOAWAY");
+    assert_eq!(over[0].marks, ["no_response", "reset"]);
+    assert_eq!(over[1].marks, ["no_response"]);
+    let pushed = found("a push");
+    assert_eq!(pushed.iter().map(|row| row.stream).collect::<Vec<_>>(), [1, 2]);
+    assert!(pushed[1].text.contains("GET /pushed") && pushed[1].text.contains("x-v=2") && pushed[1].marks.is_empty());
+    assert!(found("a secret")[0].text.contains("!x-k=S"));
+    let upgraded = found("an upgrade");
+    assert_eq!(upgraded.iter().map(|row| row.stream).collect::<Vec<_>>(), [1, 3]);
+    assert!(upgraded[0].text.contains("GET /up") && upgraded[0].text.contains("x-v=up"), "{}", upgraded[0].text);
+    assert!(upgraded[0].marks.is_empty(), "{:?}", upgraded[0].marks);
+    let socket = &found("a WebSocket")[0];
+    assert!(socket.text.contains(&format!("{:?}", Protocol::WebSocket)) && socket.marks.is_empty(), "{socket:?}");
+}
+
+/// Calls whose fields are indexed from the second on.
+fn indexed(stream: u32) -> (Vec<u8>, Vec<u8>) {
+    let request = if stream == 1 {
+        get(1, "/same")
+    } else {
+        // The five entries of the first request, oldest first: 66 down to 62.
+        frame(1, END_HEADERS | END_STREAM, stream, &[0xc2, 0xc1, 0xc0, 0xbf, 0xbe])
+    };
+    let response = if stream == 1 {
+        headers(1, true, &[(":status", "200"), ("server", "s")])
+    } else {
+        frame(1, END_HEADERS | END_STREAM, stream, &[0xbf, 0xbe])
+    };
+    (request, response)
+}
+
+#[test]
+fn joined_in_the_middle_nothing_is_wrong_and_new_entries_are_known() {
+    let mut socket = Socket::new(true);
+    for stream in [7, 9] {
+        let (request, response) = indexed(stream);
+        socket.segment(false, &request, 0);
+        socket.segment(true, &response, 0);
+    }
+    // Nothing of these heads is known, so nothing says which direction is which.
+    assert!(socket.rows.0.is_empty());
+    let known = [(":method", "GET"), (":scheme", "http"), (":path", "/new"), (":authority", "b.example")];
+    for stream in [11, 13] {
+        socket.segment(false, &headers(stream, true, &known), 0);
+        socket.segment(true, &headers(stream, true, &[(":status", "404")]), 0);
+    }
+    let (request, response) = (frame(1, 5, 15, &[0xc1, 0xc0, 0xbf, 0xbe, 0xff, 0x20]), frame(1, 5, 15, &[0xbe, 0xc8]));
+    socket.segment(false, &request, 0);
+    socket.segment(true, &response, 0);
+    let rows = socket.rows();
+    let last = rows.iter().find(|row| row.stream == 15).expect("the last call");
+    assert!(
+        last.text.contains("[GET /new b.example http | ? |") && last.text.contains("[ 404   | ? |"),
+        "{}",
+        last.text
+    );
+    assert_eq!(last.marks, ["hpack_unresolved"]);
+    for row in rows.iter().filter(|row| row.stream >= 11) {
+        assert!(row.text.contains("GET /new") && row.text.contains("404"), "{row:?}");
+    }
+}
+
+#[test]
+fn content_may_be_skipped_and_nothing_else() {
+    let mut socket = Socket::new(false);
+    socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);
+    socket.segment(true, &settings(), 0);
+    socket.segment(false, &[get(1, "/1"), get(3, "/3")].concat(), 0);
+    let head = headers(1, false, &[(":status", "200")]);
+    let data = frame(0, END_STREAM, 1, &[7; 1000]);
+    socket.segment(true, &[&head[..], &data[..9]].concat(), 1000);
+    socket.segment(true, &ok(3, "3", b"x"), 0);
+    let rows = socket.rows();
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0].text.contains(" 1009 true None]"), "{}", rows[0].text);
+    assert!(rows.iter().all(|row| row.marks.is_empty()));
+}
+
+#[test]
+fn after_a_gap_the_place_is_found_again_and_old_entries_are_unknown() {
+    let mut socket = Socket::new(false);
+    socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);
+    socket.segment(true, &settings(), 0);
+    for stream in [1, 3] {
+        let (request, response) = indexed(stream);
+        socket.segment(false, &request, 0);
+        socket.segment(true, &response, 0);
+    }
+    socket.lose(false, 100);
+    let fresh = [(":method", "GET"), (":scheme", "http"), (":path", "/after"), (":authority", "c")];
+    for stream in [7_u32, 9, 11] {
+        socket.segment(false, &headers(stream, true, &fresh), 0);
+        socket.segment(true, &indexed(stream).1, 0);
+    }
+    socket.segment(false, &frame(1, 5, 13, &[0xc1, 0xc0, 0xbf, 0xbe, 0xd0]), 0);
+    socket.segment(true, &indexed(13).1, 0);
+    let rows = socket.rows();
+    let row = |stream: u64| rows.iter().find(|row| row.stream == stream).expect("a row");
+    assert!(row(3).marks.is_empty() && row(3).text.contains("/same"));
+    // One head is not enough to be sure of the place; by the next one, this call was over.
+    assert_eq!(row(7).marks, ["gap", "no_request"]);
+    for stream in [9, 11, 13] {
+        assert!(row(stream).text.contains("/after"), "{:?}", row(stream));
+        assert!(row(stream).text.contains("[ 200"), "the other direction lost nothing: {:?}", row(stream));
+    }
+    assert_eq!(row(13).marks, ["hpack_unresolved"]);
+}
+
+#[test]
+fn floods_are_bounded_and_counted() {
+    let mut socket = Socket::new(false);
+    socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);
+    socket.segment(true, &settings(), 0);
+    // A header section without an end.
+    socket.segment(false, &frame(1, 0, 1, &block(&[(":method", "GET"), (":path", "/")])), 0);
+    let more = frame(9, 0, 1, &literal("x-flood", &"f".repeat(100)));
+    for _ in 0..10_000 {
+        socket.segment(false, &more, 0);
+    }
+    socket.segment(false, &frame(9, END_HEADERS, 1, &[]), 0);
+    // Streams without an end.
+    for stream in (3..60_001).step_by(2) {
+        let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/x"), ("x-large", &"l".repeat(120)[..])];
+        socket.segment(false, &headers(stream, false, &fields), 0);
+    }
+    assert!(socket.connections.open_exchanges() <= Limits::default().streams);
+    let ledger = socket.connections.ledger;
+    assert!(ledger.floods == 1 && ledger.heads_cut == 1 && ledger.streams_refused > 20_000, "{ledger:?}");
+    let rows = socket.rows();
+    let flooded = rows.iter().find(|row| row.stream == 1).expect("the flooded row");
+    assert!(flooded.marks.contains(&"cut") && flooded.text.len() < 64 << 10, "{flooded:?}");
+    assert!(rows.iter().skip(1).all(|row| !row.marks.contains(&Marks::NAMES[2])));
+}
