@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import report, trials
+from bench import http2, report, trials
 from bench.children import ChildFailedError
 from bench.loggers import MASTHEAD
 from bench.report import Report
@@ -29,6 +29,10 @@ RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 def _http(plan: Plan, found: Report) -> None:
     found.http(trials.http(plan))
+
+
+def _http2(plan: Plan, found: Report) -> None:
+    found.http2(http2.costs(plan.folder, plan.few, 100_000))
 
 
 def _others(plan: Plan, found: Report) -> None:
@@ -60,6 +64,7 @@ def _questions(plan: Plan, found: Report) -> None:
 # Name, what it needs besides nginx and wrk, and what it does.
 TRIALS: dict[str, tuple[tuple[str, ...], Callable[[Plan, Report], None]]] = {
     "http": ((), _http),
+    "http2": (("nghttpd", "h2load"), _http2),
     "others": (("tcpdump", "httpry", "tshark"), _others),
     "redis": (("redis-server", "redis-benchmark"), _redis),
     "bulk": ((), _bulk),

@@ -13,6 +13,7 @@ from bench import asking, medians, phases, trials
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.http2 import Cost
     from bench.medians import Estimate
     from bench.phases import Phase
     from bench.trials import Pair
@@ -149,6 +150,27 @@ class Report:
                 f"{behind} of {len(done)}" if behind else "",
             )
         table.caption = "machine: all processors, less what they do for the same load without a logger"
+        self.tables.append(table)
+
+    def http2(self, rounds: Sequence[Sequence[Cost]]) -> None:
+        """Add what an exchange costs over HTTP/2, by the streams of a connection."""
+        table = _table(
+            "HTTP/2 without TLS (nghttpd, h2load), CPU per exchange, us",
+            "streams",
+            *("programs", "processes", "records", "k/s", "rows of exchanges"),
+        )
+        for same in zip(*rounds, strict=True):
+            programs = medians.estimate([cost.programs_us for cost in same])
+            processes = medians.estimate([cost.processes_us for cost in same])
+            records = medians.estimate([cost.records / cost.exchanges for cost in same])
+            rate = medians.estimate([cost.exchanges / cost.seconds / 1000 for cost in same])
+            streams, rows = same[0].streams, sum(cost.rows for cost in same)
+            logged = f"{rows:,} of {sum(cost.exchanges for cost in same):,}"
+            self.figures[f"http2, {streams} streams"] = [asdict(cost) for cost in same]
+            table.add_row(
+                str(streams), f"{programs:.2f}", f"{processes:.2f}", f"{records.value:.2f}", f"{rate.value:.0f}", logged
+            )
+        table.caption = "records: of the kernel side, for each exchange"
         self.tables.append(table)
 
     def loss(self, what: str, pairs: Sequence[Pair], budget: float | None, note: str = "") -> None:

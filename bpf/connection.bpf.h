@@ -20,6 +20,9 @@ enum flow_state {
 	FLOW_TRAILERS,  /* in the trailer section */
 	FLOW_TO_CLOSE,  /* content up to the end of the connection */
 	FLOW_UNSURE,    /* not known: copy */
+	FLOW_FRAME,     /* HTTP/2: at a frame's header, of which `line_size` bytes are in `line` */
+	FLOW_PAYLOAD,   /* HTTP/2: `skip` bytes that are copied are left of a frame, or of the preface */
+	FLOW_CONTENT,   /* HTTP/2: `skip` bytes of a DATA frame are left; of these `prefix` are copied */
 };
 
 /* What the head under way says of its body. */
@@ -30,6 +33,7 @@ enum flow_found {
 	FOUND_HEAD = 1 << 3,      /* the method is HEAD */
 	FOUND_CONNECT = 1 << 4,   /* the method is CONNECT */
 	FOUND_WEBSOCKET = 1 << 5, /* Upgrade: websocket */
+	FOUND_H2C = 1 << 6,       /* Upgrade: h2c */
 };
 
 /* Bytes of a line kept when it goes on in the next segment: enough for a framing field (`Transfer-Encoding:` and its
@@ -46,7 +50,7 @@ struct flow {
 	__u8 state;
 	__u8 found;
 	__u8 synced; /* `next` is valid */
-	__u8 reserved;
+	__u8 prefix; /* HTTP/2: bytes at the beginning of a DATA frame's payload that are still to be copied */
 	char line[LINE_KEPT];
 };
 
@@ -64,6 +68,7 @@ enum connection_flag {
 	CONN_REQUEST_EGRESS = 1 << 3, /* requests leave this socket */
 	CONN_EARLY = 1 << 4,          /* its first bytes were seen on the listener, before it was there */
 	CONN_WEBSOCKET = 1 << 5,      /* a WebSocket by now: its bytes are counted, none is copied */
+	CONN_FRAMES = 1 << 6,         /* HTTP/2: frames in both directions */
 };
 
 /* Written by the process programs, but for PROCESS_SENT: a race there sends it twice, which does no harm. */
@@ -90,6 +95,7 @@ struct connection {
 	__u8 turns;       /* looks at a joined connection that found no start line */
 	__u8 want_accept; /* data came in that nothing has confirmed since */
 	__u8 connect;     /* the last request was a CONNECT */
+	__u8 looks;       /* looks at a joined connection, for frames, where no turn of the conversation begins */
 	char comm[16];
 };
 _Static_assert(sizeof(struct connection) <= 256, "socket storage stays small: one for each TCP connection");

@@ -3,41 +3,13 @@
 #ifndef MASTHEAD_FRAMING_BPF_H
 #define MASTHEAD_FRAMING_BPF_H
 
+#include "frames.bpf.h"
 #include "http.bpf.h"
 #include "packet.bpf.h"
+#include "walk.bpf.h"
 
 /* Bytes of one head that are copied; behind them the head is cut. */
 const volatile __u32 max_head_bytes = 16384;
-
-/* One segment on its way through. */
-struct walk {
-	struct __sk_buff *skb;
-	struct connection *connection;
-	struct flow *flow;
-	struct slot *slot;
-	__u32 slot_index;
-};
-
-/* Sends a record for the next `span` bytes, of which the first `copied` stand in the slot. */
-static __always_inline void send_segment(struct walk *walk, __u32 copied, __u32 span)
-{
-	struct slot *slot = walk->slot;
-
-	begin_event(slot, walk->slot_index, walk->connection->cookie, EVENT_SEGMENT, walk->slot->flags);
-	slot->event.time = walk->slot->time;
-	slot->event.seq = walk->slot->seq;
-	slot->event.rcv_nxt = walk->slot->rcv_nxt;
-	slot->event.snd_nxt = walk->slot->snd_nxt;
-	slot->event.span = span;
-	slot->event.copied = copied;
-	/* FIN belongs behind the last byte. */
-	if (span < walk->slot->left)
-		slot->event.flags &= ~(EVENT_FIN | EVENT_RST);
-	submit(slot, copied);
-	walk->slot->seq += span;
-	walk->slot->at += span;
-	walk->slot->left -= span;
-}
 
 /* The head is complete: what follows it? */
 static __always_inline void end_of_head(struct connection *connection, struct flow *flow, bool request)
@@ -73,6 +45,12 @@ static __always_inline void end_of_head(struct connection *connection, struct fl
 
 	if (status >= 100 && status < 200 && status != 101) {
 		flow->state = FLOW_START;
+		return;
+	}
+	if (status == 101 && (found & FOUND_H2C)) {
+		/* Frames follow here, the preface there (RFC 7540, section 3.2): the response is to the request before. */
+		connection->flags |= CONN_FRAMES;
+		flow->state = FLOW_FRAME;
 		return;
 	}
 	if (status == 101 && (found & FOUND_WEBSOCKET)) {
@@ -115,6 +93,11 @@ static __always_inline void on_line(struct walk *walk, const __u8 *line, __u32 s
 	case FLOW_START:
 		if (empty) /* RFC 9112, section 2.2 */
 			return;
+		if (request && (!walk->connection->requests || (walk->connection->flags & CONN_FRAMES)) &&
+		    is_preface(line, size)) {
+			begin_frames(walk);
+			return;
+		}
 		read_start_line(line, flow, request);
 		flow->state = FLOW_HEAD;
 		if (!request && (flow->found & FOUND_TROUBLE))
@@ -209,7 +192,7 @@ static __always_inline bool search_line(struct walk *walk)
 	slot->line = end + 1;
 	on_line(walk, line, size);
 	/* A body begins, or the place is lost: what follows is not for this search. */
-	return flow->skip || flow->state == FLOW_TO_CLOSE || flow->state == FLOW_UNSURE ||
+	return flow->skip || flow->state == FLOW_TO_CLOSE || flow->state == FLOW_UNSURE || flow->state == FLOW_FRAME ||
 	       walk->connection->kind == KIND_OTHER;
 }
 
@@ -222,16 +205,6 @@ static long search_step(__u32 index, struct walk *walk)
 		if (search_line(walk))
 			return 1;
 	return 0;
-}
-
-static __always_inline bool load(struct walk *walk, __u32 size)
-{
-	if (!read_payload(walk->skb, walk->slot->at, walk->slot->bytes, size)) {
-		walk->slot->refused_read++;
-		return false;
-	}
-	walk->slot->size = size;
-	return true;
 }
 
 /* Not knowing what it is: copy up to the limit. */
@@ -300,14 +273,12 @@ static __always_inline long copy_lines(struct walk *walk)
 
 	__u32 copied = span;
 
-	if (flow->skip) {
+	if (in_content(flow)) {
 		__u32 rest = walk->slot->left - span;
 		__u32 skipped = flow->skip < rest ? (__u32)flow->skip : rest;
 
-		flow->skip -= skipped;
+		pass(flow, skipped);
 		span += skipped;
-		if (!flow->skip)
-			flow->state = flow->state == FLOW_DATA ? FLOW_DATA_END : FLOW_START;
 	} else if (flow->state == FLOW_TO_CLOSE) {
 		span = walk->slot->left;
 	}
@@ -323,9 +294,7 @@ static __always_inline long step_over(struct walk *walk)
 	if (flow->state != FLOW_TO_CLOSE) {
 		if (flow->skip < span)
 			span = flow->skip;
-		flow->skip -= span;
-		if (!flow->skip)
-			flow->state = flow->state == FLOW_DATA ? FLOW_DATA_END : FLOW_START;
+		pass(flow, span);
 	}
 	send_segment(walk, 0, span);
 	return walk->slot->left == 0;
@@ -341,6 +310,10 @@ static long walk_step(__u32 index, struct walk *walk)
 		return step_over(walk);
 	case FLOW_UNSURE:
 		return copy_unsure(walk);
+	case FLOW_FRAME:
+	case FLOW_PAYLOAD:
+	case FLOW_CONTENT:
+		return walk_frames(walk);
 	default:
 		return copy_lines(walk);
 	}

@@ -252,7 +252,10 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 		flow->found |= FOUND_TROUBLE;
 }
 
-/* `Upgrade: websocket` in the head of a 101 (RFC 6455, section 4.2.2), and no other protocol behind it. */
+/*
+ * `Upgrade: websocket` (RFC 6455, section 4.2.2) or `Upgrade: h2c` (RFC 7540, section 3.2) in the head of a 101, and no
+ * other protocol behind it.
+ */
 static __always_inline void read_upgrade(const __u8 *line, __u32 size, struct flow *flow)
 {
 	__u32 at = 8;
@@ -269,6 +272,9 @@ static __always_inline void read_upgrade(const __u8 *line, __u32 size, struct fl
 	if ((word_at(line + at) | BYTES(0x20)) == WORD('w', 'e', 'b', 's', 'o', 'c', 'k', 'e') &&
 	    (line[at + 8] | 0x20) == 't' && (rest == 9 || (rest == 10 && line[at + 9] == '\r')))
 		flow->found |= FOUND_WEBSOCKET;
+	else if (((word_at(line + at) | BYTES(0x20)) & FIRST(3)) == (WORD('h', '2', 'c', 0, 0, 0, 0, 0)) &&
+	         (rest == 3 || (rest == 4 && line[at + 3] == '\r')))
+		flow->found |= FOUND_H2C;
 }
 
 /* A request line's method, or a status line's code. */

@@ -24,6 +24,14 @@ struct number {
 	__u8 over;   /* white space follows the digits */
 };
 
+/* What a segment's first frames say (HTTP/2), while they are looked at. */
+struct chain {
+	__u32 frames; /* that are like frames, one behind the other */
+	__u32 heads;  /* HEADERS frames among them */
+	__u8 whole;   /* the last one ends where the segment does */
+	__u8 start;   /* enum start: what the heads are */
+};
+
 /*
  * Room to put a record together, and the variables of the walk through a segment. A CPU has SLOTS of them, because a
  * program can be interrupted by a softirq, or preempted, while it uses one.
@@ -56,6 +64,7 @@ struct slot {
 	__u32 keep; /* next byte to keep of an unfinished line */
 	__u32 end;  /* ... and where it ends */
 	struct number number;
+	struct chain chain;
 
 	struct event event;
 	union {

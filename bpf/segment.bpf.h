@@ -15,6 +15,8 @@ const volatile __u32 wanted_role = 0;
 
 /* Looks at a joined connection, at turns of the conversation, before it is called something else. */
 #define JOINED_TURNS 16
+/* ... and elsewhere, for HTTP/2. */
+#define JOINED_LOOKS 255
 /* Data that completes a handshake is a few segments at the most: a connection that has more was there before us. */
 #define EARLY_BYTES  16384
 /* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
@@ -152,17 +154,30 @@ static __always_inline bool decide(struct bpf_sock *sk, struct connection *conne
                                    __u8 direction, bool turned)
 {
 	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
-	bool joined = connection->flags & CONN_JOINED;
-	enum start start;
+	bool joined = connection->flags & CONN_JOINED, frames = false;
+	enum start start = START_OTHER;
 
-	if (joined && !turned)
+	/* Streams of HTTP/2 know no turns, but a protocol that is none of ours has to end somewhere. */
+	if (joined && !turned && connection->looks++ >= JOINED_LOOKS) {
+		connection->looks = JOINED_LOOKS;
 		return false;
+	}
 	if (!load(walk, size))
 		return false;
-	start = judge_start(walk->slot, walk->slot->bytes, size);
+	if (!joined || turned)
+		start = judge_start(walk->slot, walk->slot->bytes, size);
 	if (start == START_PARTIAL && !joined)
 		start = START_REQUEST;
+	if (start == START_OTHER) {
+		start = judge_first_frames(walk, joined);
+		frames = start == START_REQUEST || start == START_RESPONSE;
+		/* Frames that say nothing of who is who: others will. */
+		if (start == START_PARTIAL)
+			return false;
+	}
 	if (start != START_REQUEST && start != START_RESPONSE) {
+		if (joined && !turned)
+			return false;
 		if (!joined || connection->turns++ > JOINED_TURNS) {
 			connection->kind = KIND_OTHER;
 			COUNT(other);
@@ -182,6 +197,8 @@ static __always_inline bool decide(struct bpf_sock *sk, struct connection *conne
 	if (!(connection->flags & CONN_ANNOUNCED) && !announce(sk, connection, walk->slot, walk->slot_index))
 		return false;
 	connection->kind = KIND_HTTP;
+	if (frames)
+		join_frames(connection, direction, joined);
 	COUNT(http);
 	return true;
 }
@@ -224,10 +241,9 @@ static __always_inline bool synchronize(struct walk *walk)
 	}
 	if (flow->skip >= (__u32)ahead && (egress || walk->slot->seq == walk->slot->rcv_nxt)) {
 		/* What came out of order before was body: step over it. */
-		flow->skip -= ahead;
+		flow->prefix = 0;
+		pass(flow, ahead);
 		flow->next = walk->slot->seq;
-		if (!flow->skip)
-			flow->state = flow->state == FLOW_DATA ? FLOW_DATA_END : FLOW_START;
 		return true;
 	}
 	if (egress || walk->slot->seq == walk->slot->rcv_nxt) {
@@ -238,7 +254,7 @@ static __always_inline bool synchronize(struct walk *walk)
 		return true;
 	}
 	/* Out of order: hand it over without moving. */
-	if (flow->skip >= (__u32)ahead + walk->slot->left)
+	if (in_content(flow) && flow->skip >= (__u32)ahead + walk->slot->left)
 		send_segment(walk, 0, walk->slot->left);
 	else
 		bpf_loop(WALK_STEPS, copy_step, walk, 0);
@@ -251,7 +267,13 @@ static __always_inline void find_again(struct walk *walk, bool turned)
 	enum start want = walk->slot->request ? START_REQUEST : START_RESPONSE;
 	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
 
-	if (walk->flow->state != FLOW_UNSURE || !turned || !load(walk, size))
+	if (walk->flow->state != FLOW_UNSURE)
+		return;
+	if (walk->connection->flags & CONN_FRAMES) {
+		find_frames(walk);
+		return;
+	}
+	if (!turned || !load(walk, size))
 		return;
 	if (judge_start(walk->slot, walk->slot->bytes, size) != want)
 		return;

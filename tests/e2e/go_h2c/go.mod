@@ -1,0 +1,3 @@
+module h2c
+
+go 1.24
