@@ -153,6 +153,13 @@ class Capture:
     def ledger(self) -> str:
         """Give the account of everything seen, logged and lost, as JSON."""
 
+    def open_exchanges(self, most: int) -> Batch:
+        """Give the calls under way, those that began first, at most so many: what is known so far of each.
+
+        Their rows come when they end. Selection, redaction and filters are applied; duration is null, body bytes are
+        those so far. A call whose request's head is still coming is left out.
+        """
+
     def close(self) -> None:
         """Detach and flush; `next` then gives what remains until `None`."""
 

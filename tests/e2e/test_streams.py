@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.capture import masthead
 from tests.e2e.raw_server import RawServer
 from tests.e2e.rows import both_ends, quality
+from tests.e2e.waiting import DEADLINE, wait_for
 from tests.e2e.wire import Conn
 
 if TYPE_CHECKING:
@@ -66,3 +70,38 @@ def test_a_long_poll_has_its_wait_before_the_first_byte(capture: Capture) -> Non
     for pair in both_ends(capture.finish(server.port)):
         for row in pair:
             assert SECOND <= row["masthead"]["ttfb_ns"] <= row["masthead"]["duration_ns"] < 2 * SECOND
+
+
+def test_a_stream_under_way_can_be_seen_before_it_ends(capture: Capture) -> None:
+    """`masthead tail --open` asks the running service; secrets are as hidden there as anywhere."""
+
+    def handler(conn: Conn) -> None:
+        conn.until()
+        conn.send(HEAD + b"Set-Cookie: a=S3CRET\r\nConnection: close\r\n\r\n" + EVENT)
+        assert seen.wait(DEADLINE)
+
+    seen = threading.Event()
+    config = str(capture.directory / "masthead.toml")
+
+    def shown(*more: str) -> str:
+        command = [*masthead(), "tail", "--open", "--config", config, *more]
+        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=True).stdout
+
+    with RawServer(handler) as server, Conn.connect("127.0.0.1", server.port) as client:
+        before = shown("--where", f"port == {server.port}")
+        client.send(REQUEST.replace(b"events", b"events?key=S3CRET"))
+        client.until()
+        client.take(len(EVENT))
+        where = ("--where", f"port == {server.port} and not duration", "--headers")
+        text = wait_for(
+            lambda: found if (found := shown(*where)).count("text/event-stream\n") == 4 else "", "both rows"
+        )
+        seen.set()
+        client.to_end()
+    wait_for(lambda: "events" not in shown(*where), "nothing is under way")
+    assert "events" not in before
+    assert text.count("GET") == 2
+    assert "S3CRET" not in text
+    rows = capture.finish(server.port)
+    assert len(rows) == 2
+    assert all(row["masthead"]["duration_ns"] for row in rows)

@@ -1,4 +1,4 @@
-"""WebSockets over HTTP/1 (RFC 6455): the row of the exchange that opened one counts what went both ways until its end."""
+"""WebSockets over HTTP/1 (RFC 6455): the row of the exchange that opened one counts what went both ways."""
 
 from __future__ import annotations
 
