@@ -133,9 +133,9 @@ impl Connections {
     /// host, looking at it costs little.
     pub fn open_rows(&self, most: usize, log: &mut impl Log) {
         let each = self.map.iter().flat_map(|(cookie, connection)| {
-            connection.pairing.open_since().enumerate().map(|(place, began)| (began, *cookie, place))
+            connection.speech.open_since().into_iter().map(|(began, place)| (began, *cookie, place))
         });
-        let mut found: Vec<(u64, u64, usize)> = each.collect();
+        let mut found: Vec<(u64, u64, u64)> = each.collect();
         if found.len() > most {
             found.select_nth_unstable(most);
             found.truncate(most);
@@ -143,8 +143,8 @@ impl Connections {
         found.sort_unstable();
         for (_, cookie, place) in found {
             let Some(connection) = self.map.get(&cookie) else { continue };
-            if let Some(exchange) = connection.pairing.open_exchange(place) {
-                log.exchange(&connection.pairing.endpoints, &exchange);
+            if let Some(exchange) = connection.speech.open_exchange(place) {
+                log.exchange(connection.speech.endpoints(), &exchange);
             }
         }
     }

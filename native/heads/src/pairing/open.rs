@@ -8,7 +8,7 @@ impl Pairing {
     /// When each exchange began that has begun and is not logged, oldest first; of one whose head is still coming
     /// nothing can be said.
     pub fn open_since(&self) -> impl Iterator<Item = u64> + '_ {
-        self.queue.iter().map(began)
+        self.queue.iter().map(Exchange::began)
     }
 
     /// A copy of the exchange at a place of [`Pairing::open_since`], with what was read of its bodies so far.
@@ -23,9 +23,4 @@ impl Pairing {
         }
         Some(exchange)
     }
-}
-
-fn began(exchange: &Exchange) -> u64 {
-    let first = exchange.request.as_ref().or(exchange.response.as_ref()).or(exchange.interim.first());
-    first.map_or(0, |message| message.first_byte)
 }
