@@ -85,7 +85,7 @@ def test_a_unary_call(capture: Capture, server: Server, channel: Any) -> None:
         fields = dict(response_fields(row))
         assert fields["x-served-by"] == dict(done.initial_metadata())["x-served-by"] == "grpcio"
         assert base64.b64decode(fields["x-blob-bin"] + "===") == b"\x00\x01\xff"
-        trailers = dict(row["http"]["response"]["trailer"])
+        trailers = dict(row["masthead"]["response_trailers"])
         assert (trailers["grpc-status"], trailers["x-cost"]) == ("0", "17")
         assert quality(row) == []
 
@@ -96,7 +96,7 @@ def test_a_call_that_fails_says_status_and_message(capture: Capture, server: Ser
     assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
     for row in one_row(capture, server, channel):
         assert grpc_of(row) == (9, 1, 0)
-        sections = [*response_fields(row), *row["http"]["response"].get("trailer", [])]
+        sections = [*response_fields(row), *row["masthead"].get("response_trailers", [])]
         assert ["grpc-message", "not now: 100 %25 sp%C3%A4ter"] in sections
         assert quality(row) == []
 
