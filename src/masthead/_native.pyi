@@ -39,7 +39,7 @@ class Batch:
     def ipc(self) -> bytes:
         """Give the batch as an Arrow IPC stream."""
 
-    def loki(self, labels_json: str, headers: str = "object") -> tuple[bytes, int]:
+    def loki(self, labels_json: str, headers: str = "object") -> tuple[bytes, int, int]:
         """Give a body for Loki's `POST /loki/api/v1/push` (JSON).
 
         Args:
@@ -47,11 +47,18 @@ class Batch:
             headers: The form of header fields in the line.
 
         Returns:
-            The body, and how many entries of structured metadata Loki's limits (128 a line, 64 KiB) left no room for.
+            The body; how many entries of structured metadata Loki's limits (128 a line, 64 KiB) left no room for; how
+            many rows are without their header fields in the line, which would have been too long (256 KiB with the
+            metadata), and have the entry `masthead_cut`.
         """
 
-    def bulk(self, index: str) -> bytes:
-        """Give a body for Elasticsearch's `_bulk`: `create` with the exchange's id, and a document of ECS names."""
+    def bulk(self, index: str, *, fields: bool = True) -> bytes:
+        """Give a body for Elasticsearch's `_bulk`: `create` with the exchange's id, and a document of ECS names.
+
+        Args:
+            index: The data stream, or the index.
+            fields: Whether documents have header fields; without them `masthead.cut` is true.
+        """
 
     def otlp_logs(self, resource_json: str, observed_ns: int) -> bytes:
         """Give an `ExportLogsServiceRequest` (protobuf) with a log record for each row.
@@ -152,6 +159,13 @@ class Capture:
 
     def ledger(self) -> str:
         """Give the account of everything seen, logged and lost, as JSON."""
+
+    def open_exchanges(self, most: int) -> Batch:
+        """Give the calls under way, those that began first, at most so many: what is known so far of each.
+
+        Their rows come when they end. Selection, redaction and filters are applied; duration is null, body bytes are
+        those so far. A call whose request's head is still coming is left out.
+        """
 
     def close(self) -> None:
         """Detach and flush; `next` then gives what remains until `None`."""

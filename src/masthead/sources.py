@@ -89,6 +89,11 @@ class CaptureSource:
         """Apply other rules from the next batch on."""
         self._capture.set_rules(rules)
 
+    def open_exchanges(self, most: int) -> Batch:
+        """Give the calls under way, the oldest first, at most so many."""
+        batch: Batch = self._capture.open_exchanges(most)
+        return batch
+
     def ledger(self) -> Ledger:
         """Give the account so far."""
         return Ledger.from_json(self._capture.ledger())

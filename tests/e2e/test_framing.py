@@ -247,11 +247,8 @@ def test_responses_without_content_do_not_swallow_what_follows(capture: Capture)
     ("request_head", "response_head"),
     [
         (
-            (
-                b"GET /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                b"Sec-WebSocket-Version: 13\r\n\r\n"
-            ),
-            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+            (b"GET /chat HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nX-More: 13\r\n\r\n"),
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
         ),
         (b"CONNECT b.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n", b"HTTP/1.1 200 Connected\r\n\r\n"),
     ],

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from masthead.commands import execute
+from masthead.delivery import Load, Sent
 from masthead.delivery.http import Http
 from masthead.errors import OutputError, UsageError
+from masthead.sinks.elasticsearch import ElasticsearchSender
 from masthead.sinks.indices import mappings, policy, prepare, template
 from tests.sinks.clickhouse.server import ClickHouse
 from tests.sinks.house import House
 from tests.sinks.opensearch.server import OpenSearch
 from tests.sinks.servers import ask
+from tests.unit.stored import batches, call, pairs
 from tests.unit.test_delivery_http import Answering, serving
 from tests.unit.test_wire import whole
 
@@ -64,6 +67,35 @@ def test_a_call_is_sent_to_each(tmp_path: Path, capsys: pytest.CaptureFixture[st
     row = json.loads(path.read_text().splitlines()[0])
     assert row["url"]["path"] == "/masthead-test"
     assert row["time"] > "2026"
+    # Each has an id of its own: a server that has it already would prove nothing.
+    assert len({line["masthead"]["exchange_id"] for line in map(json.loads, path.read_text().splitlines())}) == 2
+
+
+def test_a_sink_for_metrics_alone_says_that_no_call_was_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(Answering()) as server, serving(Answering(503, b"\x1b[2Jaway")) as down:
+        sinks = [
+            {"kind": "otlp", "name": name, "url": url, "signals": ["metrics"]}
+            for name, url in (("up", server.url), ("down", down.url))
+        ]
+        assert execute(["sinks", "test", *settings(tmp_path, *sinks)]) == 1
+    told = capsys.readouterr().err
+    assert "up: sends metrics alone, no calls: took a request without any" in told
+    # What a server says does not steer the terminal.
+    assert "down: status 503: \\x1b[2Jaway" in told
+    assert [path for path, _, _ in server.asked] == ["/v1/metrics"]
+
+
+def test_passwords_in_addresses_are_not_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sinks = (
+        {"kind": "webhook", "url": "https://hooks.example/x?token=hidden"},
+        {"kind": "clickhouse", "url": "clickhouse://ann@db.example/calls"},
+    )
+    assert execute(["sinks", "list", *settings(tmp_path, *sinks)]) == 0
+    told = capsys.readouterr().out
+    assert "hidden" not in told
+    assert "clickhouse://***@db.example/calls" in told
 
 
 def test_an_opensearch_takes_the_template_and_keeps_every_field(
@@ -92,6 +124,34 @@ def test_an_opensearch_takes_the_template_and_keeps_every_field(
         assert ask(f"{server.url}/_data_stream/calls").status == 200
 
 
+def test_a_row_whose_fields_an_index_refuses_is_there_without_them(tmp_path: Path) -> None:
+    if reason := OpenSearch.missing():
+        pytest.skip(reason)
+    odd = [
+        call(0, exchange_id="plain"),
+        call(1, exchange_id="value", request_fields=pairs(("A", "v" * 40_000))),
+        call(2, exchange_id="name", response_fields=pairs(("n" * 33_000, "v"))),
+        call(3, exchange_id="trailer", request_trailers=pairs(("T", "v" * 40_000))),
+        call(4, exchange_id="dots", request_fields=pairs((".", "1"), ("a..b", "2"), ("", "3"))),
+    ]
+    (batch,) = batches(odd)
+    with OpenSearch(tmp_path / "opensearch") as server:
+        http = Http(server.url)
+        prepare(http, "opensearch", "calls", "1d")
+        outcome = ElasticsearchSender(http, "calls").send(Load(batch, "t-1"))
+        assert isinstance(outcome, Sent)
+        assert (outcome.cut, outcome.refused, outcome.again) == (3, 0, ())
+        http.close()
+        found = {hit["masthead"]["exchange_id"]: hit for hit in server.search("calls", size=10)}
+    assert {name: hit["masthead"].get("cut") for name, hit in found.items()} == {
+        "plain": None,
+        "value": True,
+        "name": True,
+        "trailer": True,
+        "dots": None,
+    }
+
+
 def test_an_elasticsearch_is_given_policy_and_template() -> None:
     with serving(Answering(200, b"{}")) as server:
         http = Http(server.url)
@@ -118,6 +178,35 @@ def test_a_server_that_refuses_is_told() -> None:
         http.close()
     with pytest.raises(OutputError, match="no answer"):
         prepare(Http("http://127.0.0.1:1"), "opensearch", "logs-x", "30d")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (400, b'{"error":"no handler found for uri [/_ilm/policy/masthead] and method [PUT]"}', "no lifecycle policy"),
+        (404, b"", "no lifecycle policy"),
+        (400, b'{"error":{"reason":"failed to parse setting [min_age]"}}', None),
+    ],
+)
+def test_a_policy_that_is_wrong_is_told_from_a_server_without_any(status: int, body: bytes, told: str | None) -> None:
+    answers: dict[str, tuple[int, bytes, dict[str, str]]] = {"/_ilm/policy/masthead": (status, body, {})}
+
+    class Policies(Answering):
+        @property
+        def answer(self) -> tuple[int, bytes, dict[str, str]]:
+            return answers.get(self.asked[-1][0], (200, b"{}", {}))
+
+        @answer.setter
+        def answer(self, _: object) -> None: ...
+
+    with serving(Policies()) as server:
+        http = Http(server.url)
+        if told:
+            assert told in prepare(http, "elasticsearch", "logs-x", "30d")
+        else:
+            with pytest.raises(OutputError, match="the lifecycle policy was refused"):
+                prepare(http, "elasticsearch", "logs-x", "30x")
+        http.close()
 
 
 def test_every_field_of_a_document_has_a_type_that_fits() -> None:

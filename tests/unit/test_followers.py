@@ -8,7 +8,7 @@ from stat import S_IMODE
 import pytest
 
 from masthead.errors import ConfigError
-from masthead.sinks.followers import Followers
+from masthead.sinks.followers import ASK_OPEN, Followers
 from tests.unit.doubles import Rows
 
 
@@ -104,3 +104,16 @@ def test_the_umask_of_the_process_stays(followers: Followers) -> None:
     before = os.umask(0o022)
     os.umask(before)
     assert before != 0o177
+
+
+def test_who_asks_is_told_of_the_calls_under_way_and_nobody_else(path: Path) -> None:
+    followers = Followers(str(path), open_exchanges=lambda most: Rows([{"n": 1}, {"n": most}]))
+    with follow(path) as asking, follow(path) as other:
+        followers.tick()
+        asking.sendall(ASK_OPEN)
+        followers.tick()
+        followers.write(Rows([{"n": 3}]))
+        told = b'{"masthead": {"event": "open", "rows": 2}}\n{"n": 1}\n{"n": 1000}\n{"n": 3}\n'
+        assert asking.recv(1_000) == told
+        assert other.recv(1_000) == b'{"n": 3}\n'
+    followers.close()

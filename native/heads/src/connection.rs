@@ -129,6 +129,26 @@ impl Connections {
         self.map.values().map(|connection| connection.speech.open()).sum()
     }
 
+    /// Gives the exchanges that began first of those that are not logged yet, at most so many: whatever waits on this
+    /// host, looking at it costs little.
+    pub fn open_rows(&self, most: usize, log: &mut impl Log) {
+        let each = self.map.iter().flat_map(|(cookie, connection)| {
+            connection.speech.open_since().into_iter().map(|(began, place)| (began, *cookie, place))
+        });
+        let mut found: Vec<(u64, u64, u64)> = each.collect();
+        if found.len() > most {
+            found.select_nth_unstable(most);
+            found.truncate(most);
+        }
+        found.sort_unstable();
+        for (_, cookie, place) in found {
+            let Some(connection) = self.map.get(&cookie) else { continue };
+            if let Some(exchange) = connection.speech.open_exchange(place) {
+                log.exchange(connection.speech.endpoints(), &exchange);
+            }
+        }
+    }
+
     /// A connection speaks HTTP. `endpoints` has the local end as `server`; the direction of the first request
     /// corrects that.
     pub fn open(&mut self, endpoints: Endpoints, joined: bool, log: &mut impl Log) {

@@ -290,6 +290,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Its first byte, as far as it was seen.
+    pub fn began(&self) -> u64 {
+        let first = self.request.as_ref().or(self.response.as_ref()).or(self.interim.first());
+        first.map_or(0, |message| message.first_byte)
+    }
+
     /// First byte of the request to first byte of the final response, nanoseconds.
     pub fn ttfb(&self) -> Option<u64> {
         let (request, response) = (self.request.as_ref()?, self.response.as_ref()?);

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 pub use switch::Switch;
 
 mod missing;
+mod open;
 mod requests;
 mod responses;
 mod rows;

@@ -4,7 +4,7 @@
 //! later, by its frames. A server's SETTINGS may come before the client's preface: they wait for it.
 
 use crate::connection::Limits;
-use crate::exchange::{Endpoints, Log};
+use crate::exchange::{Endpoints, Exchange, Log};
 use crate::http2::{self, Http2, Opening, Seek, PREFACE};
 use crate::ledger::Ledger;
 use crate::pairing::{Pairing, Switch};
@@ -28,7 +28,7 @@ enum Probe {
     /// What one end sent could be the first frames of a server.
     Early { egress: bool, pieces: Vec<(Vec<u8>, Place)>, size: usize },
     /// We came later: frames are looked for, in what arrives and in what leaves.
-    Joined([Seek; 2]),
+    Joined(Box<[Seek; 2]>),
 }
 
 impl Speech {
@@ -46,6 +46,26 @@ impl Speech {
     /// Exchanges under way.
     pub fn open(&self) -> usize {
         self.http2.as_ref().map_or_else(|| self.pairing.open(), |http2| http2.open())
+    }
+
+    pub fn endpoints(&self) -> &Endpoints {
+        self.http2.as_ref().map_or(&self.pairing.endpoints, |http2| &http2.endpoints)
+    }
+
+    /// When each exchange under way began, and its place, for [`Speech::open_exchange`].
+    pub fn open_since(&self) -> Vec<(u64, u64)> {
+        match &self.http2 {
+            Some(http2) => http2.open_since().collect(),
+            None => self.pairing.open_since().zip(0..).collect(),
+        }
+    }
+
+    /// A copy of an exchange under way, as far as it is known.
+    pub fn open_exchange(&self, place: u64) -> Option<Exchange> {
+        match &self.http2 {
+            Some(http2) => http2.open_exchange(place),
+            None => self.pairing.open_exchange(usize::try_from(place).ok()?),
+        }
     }
 
     /// Another protocol speaks on this connection now.
@@ -195,12 +215,13 @@ impl Speech {
 
     fn probe_joined(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) -> bool {
         let limit = self.limits.max_head_bytes;
-        let fresh = || Box::new(Probe::Joined([Seek::new(limit), Seek::new(limit)]));
+        let fresh = || Box::new(Probe::Joined(Box::new([Seek::new(limit), Seek::new(limit)])));
         let Probe::Joined(seeks) = self.probe.get_or_insert_with(fresh).as_mut() else { return false };
         if !seeks[usize::from(egress)].data(bytes, at, None) {
             return false;
         }
-        let Some(Probe::Joined([inbound, outbound])) = self.probe.take().map(|probe| *probe) else { return false };
+        let Some(Probe::Joined(seeks)) = self.probe.take().map(|probe| *probe) else { return false };
+        let [inbound, outbound] = *seeks;
         let seeks = if egress { [outbound, inbound] } else { [inbound, outbound] };
         let endpoints = self.pairing.endpoints.clone();
         match Http2::joined(endpoints, self.limits, egress, seeks, ledger, log) {

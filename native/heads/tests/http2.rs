@@ -170,6 +170,7 @@ impl Socket {
 
 type Turn = (bool, Vec<u8>);
 
+#[allow(clippy::too_many_lines, reason = "a list")]
 fn conversations() -> Vec<(&'static str, Vec<Turn>)> {
     let hello = || (false, [PREFACE.to_vec(), settings()].concat());
     let answer = || (true, [settings(), frame(4, 1, 0, &[])].concat());

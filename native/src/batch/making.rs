@@ -266,15 +266,11 @@ impl Making {
             columns.authority.push(authority);
             return escaped;
         }
-        let sent = match head.authority {
-            Some(span) => {
-                let mask = *self.host_mask.get_or_insert_with(|| rules.redact.mask(b"host"));
-                Some((span.of(raw), mask))
-            }
-            None => {
-                let known = &self.known[0];
-                known.only(head, Meaning::Host).map(|host| (host, known.mask(&self.names, Meaning::Host)))
-            }
+        let sent = if let Some(span) = head.authority {
+            Some((span.of(raw), *self.host_mask.get_or_insert_with(|| rules.redact.mask(b"host"))))
+        } else {
+            let known = &self.known[0];
+            known.only(head, Meaning::Host).map(|host| (host, known.mask(&self.names, Meaning::Host)))
         };
         match sent {
             Some((host, mask)) => {

@@ -40,13 +40,26 @@ pub(crate) struct Rows<L> {
     counters: Counters,
     sealed: Vec<RecordBatch>,
     making: Making,
+    source: Source,
+    boot: Box<str>,
+    /// Nanoseconds from the clock of the exchanges to wall time.
+    offset: i64,
 }
 
 impl<L: Lookup> Rows<L> {
     /// `boot` begins every id: eight digits of the boot id, or `pcap`.
     pub(crate) fn new(rules: Arc<Rules>, lookup: L, source: Source, boot: &str) -> Rows<L> {
         let making = Making::new(source, boot);
-        Rows { rules, lookup, counters: Counters::default(), sealed: Vec::new(), making }
+        Rows {
+            rules,
+            lookup,
+            counters: Counters::default(),
+            sealed: Vec::new(),
+            making,
+            source,
+            boot: boot.into(),
+            offset: 0,
+        }
     }
 
     /// Rules for the exchanges from now on.
@@ -57,6 +70,7 @@ impl<L: Lookup> Rows<L> {
 
     /// Nanoseconds from the clock of the exchanges to wall time, for the exchanges from now on.
     pub(crate) fn set_offset(&mut self, offset: i64) {
+        self.offset = offset;
         self.making.set_offset(offset);
     }
 
@@ -103,6 +117,32 @@ impl<L: Lookup> Rows<L> {
             self.making.drop_rows();
         }
         sealed
+    }
+}
+
+impl<L: Lookup> Rows<L> {
+    /// A batch of exchanges that are not for the log (yet), under the same rules; nothing of it is counted.
+    pub(crate) fn aside(&self, fill: impl FnOnce(&mut Aside<'_, L>)) -> Result<RecordBatch, ArrowError> {
+        let mut making = Making::new(self.source, &self.boot);
+        making.set_offset(self.offset);
+        let mut aside = Aside { rows: self, making };
+        fill(&mut aside);
+        aside.making.build()
+    }
+}
+
+/// Takes the exchanges of a batch beside the log.
+pub(crate) struct Aside<'a, L> {
+    rows: &'a Rows<L>,
+    making: Making,
+}
+
+impl<L: Lookup> Log for Aside<'_, L> {
+    fn exchange(&mut self, endpoints: &Endpoints, exchange: &Exchange) {
+        if self.making.bytes() < MAX_BYTES {
+            // What becomes of it is not counted: its row comes when it ends.
+            let _: Fate = self.making.row(&self.rows.rules, &self.rows.lookup, endpoints, exchange);
+        }
     }
 }
 

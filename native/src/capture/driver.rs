@@ -7,6 +7,7 @@ use super::processes::Processes;
 use super::skeleton::SocketSkel;
 use super::{clock, ledger};
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use heads::rules::Rules;
 use libbpf_rs::{OpenObject, RingBuffer, RingBufferBuilder};
 use std::cell::RefCell;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     /// Other rules; answered when they are in force.
     Rules(Arc<Rules>, Sender<()>),
     Ledger(Sender<String>),
+    /// The exchanges under way, at most so many.
+    Open(usize, Sender<Result<RecordBatch, ArrowError>>),
     Close,
 }
 
@@ -122,6 +125,7 @@ impl Driver<'_, '_> {
                         let _ = done.send(());
                     }
                     Ok(Command::Ledger(answer)) => drop(answer.send(self.ledger())),
+                    Ok(Command::Open(most, answer)) => drop(answer.send(self.intake.borrow().open(most))),
                     Ok(Command::Close) | Err(TryRecvError::Disconnected) => {
                         return self.close(attached, waiting, commands)
                     }

@@ -2,6 +2,8 @@
 
 use super::processes::Processes;
 use crate::batch::{Rows, Source};
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use heads::connection::{Connections, Limits};
 use heads::record::{self, Record};
 use heads::rules::Rules;
@@ -91,6 +93,11 @@ impl Intake {
 
     pub(crate) fn panics(&self) -> u64 {
         self.panics
+    }
+
+    /// What is under way, the oldest first, at most so many.
+    pub(crate) fn open(&self, most: usize) -> Result<RecordBatch, ArrowError> {
+        self.rows.aside(|aside| self.connections.open_rows(most, aside))
     }
 
     /// Time goes on without records: what was closed is logged.

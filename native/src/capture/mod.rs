@@ -12,6 +12,7 @@ pub(crate) mod programs;
 mod skeleton;
 
 use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
 use driver::Command;
 use heads::rules::Rules;
 pub(crate) use kernel::Failure;
@@ -95,6 +96,13 @@ impl Capture {
         }
         self.join();
         lock(&self.last).clone()
+    }
+
+    /// The exchanges under way, at most so many; `None` when it is over.
+    pub(crate) fn open(&self, most: usize) -> Option<Result<RecordBatch, ArrowError>> {
+        let (answer, question) = channel();
+        lock(&self.commands).send(Command::Open(most, answer)).ok()?;
+        question.recv().ok()
     }
 
     /// Detaches; what was begun comes out of [`Capture::next`] still.

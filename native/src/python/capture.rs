@@ -2,7 +2,10 @@
 
 use super::batch::Batch;
 use super::rules::Rules;
+use crate::batch::schema;
 use crate::capture::{self, Failure, Next, Options};
+use arrow_array::RecordBatch;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -70,6 +73,12 @@ impl Capture {
 
     fn ledger(&self, py: Python<'_>) -> String {
         py.detach(|| self.capture.ledger())
+    }
+
+    fn open_exchanges(&self, py: Python<'_>, most: usize) -> PyResult<Batch> {
+        let found = py.detach(|| self.capture.open(most));
+        let batch = found.unwrap_or_else(|| Ok(RecordBatch::new_empty(schema())));
+        batch.map(Batch::new).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
     fn close(&self) {

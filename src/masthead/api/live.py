@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # How long an interrupt (Ctrl-C) can go unnoticed.
 _WAIT_MS = 200
+# Calls under way that are shown at most: more than anybody reads, little to put together.
+MOST_OPEN = 1_000
 
 
 class Batches:
@@ -51,6 +53,20 @@ class Batches:
     def close(self) -> None:
         """Stop the source; what was begun can still be iterated."""
         self._source.close()
+
+    def open_exchanges(self, most: int = MOST_OPEN) -> Batch | None:
+        """Give the calls under way, such as streams: what is known so far of each, the oldest first.
+
+        Args:
+            most: How many at most.
+
+        Returns:
+            A batch with the columns of every batch; `duration_ns` is null, bytes are those so far. `None` of a
+            recording, where nothing is under way.
+        """
+        if isinstance(self._source, ReplaySource):
+            return None
+        return cast("Batch", self._source.open_exchanges(most))
 
     def ledger(self) -> Ledger:
         """Give the account of everything seen, logged and lost so far."""

@@ -70,7 +70,7 @@ def execute(parsed: argparse.Namespace) -> int:
     alerts = open_alerts(config.alerts, complain)
     source = CaptureSource(config, rules)
     signals.install()
-    followers = _followers(config)
+    followers = _followers(config, source)
     optional = (keeping.sink if keeping else None, *deliveries, alerts, followers)
     pipeline = Pipeline(source, [output, *(sink for sink in optional if sink is not None)])
     serve_metrics(config, pipeline, alerts, version())
@@ -116,11 +116,11 @@ def described(config: Config) -> str:
     return f"{ports} of {place}{role}"
 
 
-def _followers(config: Config) -> Followers | None:
+def _followers(config: Config, source: CaptureSource) -> Followers | None:
     if not config.output.tail_socket:
         return None
     try:
-        return Followers(config.output.tail_socket)
+        return Followers(config.output.tail_socket, open_exchanges=source.open_exchanges)
     except ConfigError as error:
         # Watching is a convenience: the log does not wait for it.
         complain(str(error))

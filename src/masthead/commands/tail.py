@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from masthead.commands import flags
 from masthead.commands.run import described, require_permission
-from masthead.errors import NotPermittedError
+from masthead.errors import NotPermittedError, NotSupportedError
 from masthead.host import Host
 from masthead.pipeline import Pipeline
 from masthead.rules import compile_rules
 from masthead.sinks import complain
+from masthead.sinks.followers import ASK_OPEN
 from masthead.sinks.outlet import Outlet
 from masthead.sinks.table import TableSink
 from masthead.sources import CaptureSource
@@ -32,6 +33,7 @@ examples:
   sudo masthead tail
   sudo masthead tail --where 'status >= 500 or ttfb > 250ms' --headers
   sudo masthead tail --where 'method == "POST" and path ~ "/v1/*"'
+  sudo masthead tail --open
   sudo masthead tail --where 'req.x-tenant == "acme" and not resp.cache-control'
 
 expressions: == != < <= > >=, ~ (glob) and !~, and, or, not, parentheses; a name alone
@@ -68,6 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG + names
     parser.add_argument("--where", metavar="EXPRESSION", help="show only calls for which this holds")
     parser.add_argument("--headers", action="store_true", help="show the header fields below each call")
+    parser.add_argument("--open", action="store_true", help="show the calls under way in the running service, and end")
     parser.add_argument("--alone", action="store_true", help="capture here, even where a service runs")
     flags.add_config_flag(parser)
     flags.add_flags(parser, "when capturing alone", (*flags.CAPTURE, *flags.LIMITS, *flags.FILTER))
@@ -82,7 +85,9 @@ def execute(parsed: argparse.Namespace) -> int:
     sink = _Watch(where, headers=parsed.headers)
     try:
         service = None if parsed.alone or not path else _connect(path)
-        if service is None:
+        if parsed.open:
+            _open_calls(service, sink)
+        elif service is None:
             _capture(config, sink)
         else:
             complain(f"following the running service ({path}); Ctrl-C stops")
@@ -117,6 +122,32 @@ def _follow(service: socket.socket, sink: _Watch) -> None:
             sink.show(lines)
             if sink.gone:
                 return
+    complain("the service has stopped")
+
+
+def _open_calls(service: socket.socket | None, sink: _Watch) -> None:
+    """Show what is under way now.
+
+    Raises:
+        NotSupportedError: No service runs that could know.
+    """
+    if service is None:
+        what = "no service runs here that knows which calls are under way"
+        raise NotSupportedError(what, remedy="start one: sudo masthead run")
+    with service:
+        service.sendall(ASK_OPEN)
+        left: int | None = None
+        for lines in _lines(service):
+            for line in lines:
+                # Rows of calls that ended meanwhile come before the answer.
+                if left is None:
+                    told = json.loads(line).get("masthead", {})
+                    left = told["rows"] if told.get("event") == "open" else None
+                else:
+                    sink.show([line])
+                    left -= 1
+                if left == 0:
+                    return
     complain("the service has stopped")
 
 

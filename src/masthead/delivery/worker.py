@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from masthead.delivery.account import Account
 from masthead.delivery.backoff import Backoff
-from masthead.delivery.memory import Memory
+from masthead.delivery.memory import Memory, portions
 from masthead.delivery.outcome import Again, Load, Outcome, Refused, Sender, Sent, TooLarge
 from masthead.delivery.telling import Teller
 from masthead.delivery.waiting import Waiting
@@ -112,7 +112,7 @@ class Delivery:
         with self._changed:
             self.start()
             self.account.add(received=rows.num_rows)
-            missed = self._waiting.take(rows)
+            missed = sum(self._waiting.take(portion) for portion in portions(rows, self._limits))
             self._changed.notify()
         if missed:
             self.account.add(dropped=missed)
@@ -224,9 +224,13 @@ class Delivery:
 
     def _sent(self, load: Load, outcome: Sent, *, spooled: bool) -> None:
         rows = load.batch.num_rows - outcome.refused - len(outcome.again)
-        self.account.add(sent=rows, refused=outcome.refused, bytes=outcome.bytes)
+        self.account.add(sent=rows, refused=outcome.refused, bytes=outcome.bytes, cut=outcome.cut)
         if outcome.refused:
             self._teller.often("refused", f"{outcome.refused:,} rows refused: {outcome.reason}")
+        if outcome.cut:
+            self._teller.often(
+                "cut", f"{outcome.cut:,} rows left without header fields: the server has no room for them"
+            )
         if outcome.again:
             left = Load(load.batch.take(list(outcome.again)), _token_of_rest(load, outcome.again))
             kept = self._waiting.put_in_place_of(load, [left], spooled=spooled)

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # What one follower may be behind: about 4,000 rows. Beyond that a terminal shows nothing a person could read.
 BACKLOG_BYTES = 4 << 20
+# Calls under way that one who asks is told of at most: the oldest, more than anybody reads.
+MOST_OPEN = 1_000
+# A follower that sends this is told of the calls under way.
+ASK_OPEN = b"o"
 # More people than watch one host at a time; each costs up to the backlog.
 MOST_FOLLOWERS = 16
 
@@ -31,6 +35,7 @@ class Followers:
 
     Args:
         path: Where the socket is made, for this user alone.
+        open_exchanges: Gives the calls under way, at most so many.
 
     Attributes:
         missed: Rows that followers were too slow for.
@@ -41,8 +46,15 @@ class Followers:
 
     gone = False
 
-    def __init__(self, path: str, *, backlog: int = BACKLOG_BYTES) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        backlog: int = BACKLOG_BYTES,
+        open_exchanges: Callable[[int], Batch] | None = None,
+    ) -> None:
         self.missed = 0
+        self._open_exchanges = open_exchanges
         self._path = Path(path)
         self._backlog = backlog
         self._followers: list[_Follower] = []
@@ -59,6 +71,11 @@ class Followers:
                 else:
                     connection.close()
         self._for_each(_Follower.flush)
+        if self._open_exchanges and any(follower.asks for follower in self._followers):
+            batch = self._open_exchanges(MOST_OPEN)
+            told = json.dumps({"masthead": {"event": "open", "rows": batch.num_rows}}).encode() + b"\n"
+            lines = told + batch.ndjson("object")
+            self._for_each(lambda follower: follower.answer(lines))
 
     def write(self, batch: Batch) -> int:
         """Send a batch to those who listen; that one of them misses it is no failure of the log."""
@@ -98,6 +115,7 @@ class _Follower:
     def __init__(self, connection: socket.socket, backlog: int) -> None:
         self.connection = connection
         self.missed = 0
+        self.asks = False
         self._backlog = backlog
         self._untold = 0
         self._waiting = bytearray()
@@ -120,9 +138,17 @@ class _Follower:
                 sent = self.connection.send(self._waiting)
                 del self._waiting[:sent]
         with contextlib.suppress(BlockingIOError):
-            # Followers never speak: readable means that this one hung up.
-            if not self.connection.recv(1):
+            heard = self.connection.recv(1)
+            if not heard:
                 raise ConnectionResetError
+            self.asks |= heard == ASK_OPEN
+
+    def answer(self, lines: bytes) -> None:
+        """Tell one who asks of the calls under way, whatever else waits: it is no part of the log and never missed."""
+        if self.asks:
+            self.asks = False
+            self._waiting += lines
+            self.flush()
 
 
 def _listen(path: Path) -> socket.socket:

@@ -43,8 +43,8 @@ pub struct Frame {
 
 impl Frame {
     pub fn read(octets: [u8; HEADER]) -> Frame {
-        let [a, b, c, kind, flags, d, e, f, g] = octets;
-        Frame { length: u32::from_be_bytes([0, a, b, c]), kind, flags, stream: u32::from_be_bytes([d, e, f, g]) }
+        let [high, middle, low, kind, flags, stream @ ..] = octets;
+        Frame { length: u32::from_be_bytes([0, high, middle, low]), kind, flags, stream: u32::from_be_bytes(stream) }
     }
 
     pub fn stream(self) -> u32 {
@@ -73,8 +73,7 @@ impl Frame {
         let on_stream = self.stream() != 0;
         self.prefix() <= self.length
             && match self.kind {
-                kind::DATA | kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => on_stream,
-                kind::PRIORITY => on_stream,
+                kind::DATA | kind::HEADERS | kind::PRIORITY | kind::PUSH_PROMISE | kind::CONTINUATION => on_stream,
                 kind::RST_STREAM => on_stream && self.length == 4,
                 kind::SETTINGS => {
                     !on_stream && self.length.is_multiple_of(6) && (self.length == 0 || !self.has(flag::ACK))

@@ -7,6 +7,7 @@ pub mod frame;
 mod grpc;
 mod head;
 pub mod hpack;
+mod rows;
 mod seek;
 mod side;
 mod streams;
@@ -24,6 +25,7 @@ use side::{Content, Frames, Section, Side};
 use streams::{Shared, Streams};
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
 pub struct Http2 {
     pub endpoints: Endpoints,
     limits: Limits,
@@ -158,6 +160,16 @@ impl Http2 {
 
     pub fn open(&self) -> usize {
         self.streams.len()
+    }
+
+    /// When each exchange under way began, and its stream.
+    pub fn open_since(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.streams.open_since()
+    }
+
+    /// A copy of the exchange of a stream, as far as it is known.
+    pub fn open_exchange(&self, stream: u64) -> Option<Exchange> {
+        self.streams.open_exchange(u32::try_from(stream).ok()?)
     }
 
     pub fn opaque(&self) -> bool {

@@ -4,7 +4,7 @@ use super::grpc::{self, Counter};
 use super::head;
 use super::side::{Content, Section};
 use crate::connection::{CookieHasher, Limits};
-use crate::exchange::{Endpoints, Exchange, Fault, Field, Grpc, Log, Marks, Message, Protocol};
+use crate::exchange::{Endpoints, Exchange, Fault, Field, Log, Marks, Message, Protocol};
 use crate::http1::Kind;
 use crate::ledger::Ledger;
 use std::collections::{HashMap, VecDeque};
@@ -14,9 +14,6 @@ use std::hash::BuildHasherDefault;
 const INTERIM: usize = 64;
 /// Streams that were closed last: what was on its way when they were closed is none of a new exchange's.
 const CLOSED: usize = 64;
-/// Messages and streams kept for their buffers, and how much one may keep.
-const SPARE: usize = 32;
-const SPARE_BYTES: usize = 4096;
 /// Requests after a loss until an exchange that was open then, and of which nothing came since, is given up: its end
 /// was lost.
 const PATIENCE: u32 = 256;
@@ -36,23 +33,23 @@ pub(super) struct Shared<'a, L> {
     pub log: &'a mut L,
 }
 
-#[derive(Debug, Default)]
-struct Stream {
-    exchange: Exchange,
-    grpc: bool,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stream {
+    pub(super) exchange: Exchange,
+    pub(super) grpc: bool,
     /// Messages in the content of the request, of the response.
-    counters: [Counter; 2],
+    pub(super) counters: [Counter; 2],
     /// Content came: of the request, of the response.
-    content: [bool; 2],
+    pub(super) content: [bool; 2],
     /// The last loss happened before its last frame.
-    fresh: bool,
+    pub(super) fresh: bool,
 }
 
 type Map = HashMap<u32, Box<Stream>, BuildHasherDefault<CookieHasher>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    map: Map,
+    pub(super) map: Map,
     /// Exchanges of HTTP/1 on this connection: ordinals count from there.
     before: u64,
     /// The highest stream that a client has opened.
@@ -65,13 +62,14 @@ pub(super) struct Streams {
     /// The highest stream when something was lost last.
     doubtful: Option<u32>,
     gap: bool,
-    spare: Vec<Box<Stream>>,
-    messages: Vec<Message>,
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept: they move in and out of the map")]
+    pub(super) spare: Vec<Box<Stream>>,
+    pub(super) messages: Vec<Message>,
     /// Bytes of the heads of the open exchanges.
-    held: usize,
+    pub(super) held: usize,
 }
 
-fn weight(message: &Message) -> usize {
+pub(super) fn weight(message: &Message) -> usize {
     message.head.raw.capacity()
         + (message.head.fields.capacity() + message.head.trailers.capacity()) * size_of::<Field>()
 }
@@ -118,16 +116,16 @@ impl Streams {
         }
         message.complete = section.ends;
         match (from, section.promised) {
-            (Kind::Request, _) => self.from_client(section, message, shared),
+            (Kind::Request, _) => self.request_section(section, message, shared),
             (Kind::Response, Some(promised)) => {
                 message.complete = section.marks == Marks::default();
                 self.open(promised, section, message, shared);
             }
-            (Kind::Response, None) => self.from_server(section, message, shared),
+            (Kind::Response, None) => self.response_section(section, message, shared),
         }
     }
 
-    fn from_client(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
+    fn request_section(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
         let id = section.stream;
         if let Some(stream) = self.map.get_mut(&id) {
             stream.fresh = true;
@@ -172,7 +170,7 @@ impl Streams {
         self.map.insert(id, stream);
     }
 
-    fn from_server(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
+    fn response_section(&mut self, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
         let id = section.stream;
         if !self.map.contains_key(&id) && !self.open_unasked(id, shared) {
             return;
@@ -427,37 +425,6 @@ impl Streams {
         self.held += weight(&taken);
         taken
     }
-
-    fn emit(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) {
-        let Some(mut stream) = self.map.remove(&id) else { return };
-        let exchange = &mut stream.exchange;
-        if stream.grpc {
-            exchange.grpc = Some(read_grpc(exchange, stream.counters, stream.content[1]));
-        }
-        if is_websocket(exchange) {
-            exchange.protocol = Protocol::WebSocket;
-        }
-        judge(exchange, shared);
-        if exchange.request.is_some() || exchange.response.is_some() || !exchange.interim.is_empty() {
-            shared.ledger.exchanges += 1;
-            shared.log.exchange(shared.endpoints, exchange);
-        }
-        let messages = [exchange.request.take(), exchange.response.take()];
-        for mut message in messages.into_iter().flatten().chain(exchange.interim.drain(..)) {
-            self.held = self.held.saturating_sub(weight(&message));
-            if self.messages.len() < SPARE && weight(&message) <= SPARE_BYTES {
-                message.clear();
-                self.messages.push(message);
-            }
-        }
-        if self.map.is_empty() {
-            self.held = 0;
-        }
-        if self.spare.len() < SPARE {
-            *stream = Stream::default();
-            self.spare.push(stream);
-        }
-    }
 }
 
 /// Nothing of the section is missing.
@@ -493,55 +460,4 @@ fn trailers(message: &mut Message, section: &Section, from: &Message) -> usize {
     message.last_byte = from.last_byte;
     message.complete |= section.ends;
     weight(message) - before
-}
-
-fn read_grpc(exchange: &Exchange, counters: [Counter; 2], content: bool) -> Grpc {
-    let [asked, answered] = counters;
-    let response = exchange.response.as_ref().map(|response| &response.head);
-    let status = response.and_then(|head| match head.trailers.as_slice() {
-        [] if !content => grpc::status(&head.raw, &head.fields),
-        trailers => grpc::status(&head.raw, trailers),
-    });
-    Grpc {
-        status,
-        request_messages: exchange.request.as_ref().and_then(|_| asked.messages()),
-        response_messages: response.and_then(|_| answered.messages()),
-        timeout: exchange.request.as_ref().and_then(|request| grpc::timeout(&request.head)),
-    }
-}
-
-/// A WebSocket opened by an extended CONNECT (RFC 8441, section 5).
-fn is_websocket(exchange: &Exchange) -> bool {
-    let asked = exchange.request.as_ref().map(|request| &request.head);
-    let protocol = asked.and_then(|head| Some(head.protocol?.of(&head.raw)));
-    let status = exchange.response.as_ref().and_then(|response| response.head.status);
-    protocol == Some(b"websocket") && matches!(status, Some(200..=299))
-}
-
-/// What the row must say about itself.
-fn judge(exchange: &mut Exchange, shared: &Shared<'_, impl Log>) {
-    let marks = &mut exchange.marks;
-    let messages = || exchange.request.iter().chain(exchange.response.iter()).chain(exchange.interim.iter());
-    if exchange.request.is_none() {
-        marks.add(Marks::NO_REQUEST);
-    }
-    if exchange.response.is_none() {
-        marks.add(Marks::NO_RESPONSE);
-    }
-    let complete = exchange.response.is_some() && messages().all(|message| message.complete);
-    if !complete && shared.reset {
-        marks.add(Marks::RESET);
-    }
-    // A reset says why a message ended early.
-    let excused = |fault: Fault| fault == Fault::Incomplete && marks.has(Marks::RESET);
-    if messages().any(|message| message.head.fault.is_some_and(|(fault, _)| !excused(fault))) {
-        marks.add(Marks::MALFORMED);
-    }
-    let explained = Marks(Marks::MALFORMED.0 | Marks::CUT.0 | Marks::RESET.0);
-    if messages().any(|message| !message.complete) && !marks.has(explained) && exchange.response.is_some() {
-        marks.add(Marks::GAP);
-    }
-    if shared.limits.socket && shared.endpoints.process.is_none() {
-        marks.add(Marks::PROCESS_UNKNOWN);
-    }
 }

@@ -65,6 +65,7 @@ pub enum Mask {
 
 impl Mask {
     /// The same for a value that is known to be a secret, whatever its name.
+    #[must_use]
     pub fn of_secret(self) -> Mask {
         if matches!(self, Mask::Urls(_)) {
             Mask::Whole

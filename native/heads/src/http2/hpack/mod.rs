@@ -154,7 +154,7 @@ impl Decoder {
         let before = head.raw.len();
         let mut unresolved = Unresolved::Nothing;
         if let Some(literal) = name {
-            decode_string(literal, &mut head.raw)?
+            decode_string(literal, &mut head.raw)?;
         } else {
             let found = self.table.get(index).map_err(|Beyond| Broken::Invalid)?;
             if found.unresolved == Unresolved::Nothing {
