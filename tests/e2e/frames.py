@@ -21,7 +21,7 @@ Fields = list[list[str]]
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER = 9
-DATA, HEADERS, RST_STREAM, CONTINUATION = 0, 1, 3, 9
+DATA, HEADERS, CONTINUATION = 0, 1, 9
 
 
 def text(pairs: Iterable[Any]) -> Fields:
@@ -55,7 +55,6 @@ class Octets:
     data: Counter[int] = field(default_factory=Counter)
     heads: Counter[int] = field(default_factory=Counter)
     sections: Counter[int] = field(default_factory=Counter)
-    resets: set[int] = field(default_factory=set)
 
     def read(self, raw: bytes) -> Self:
         """Walk through the frames of one direction."""
@@ -65,8 +64,6 @@ class Octets:
             stream = int.from_bytes(raw[at + 5 : at + HEADER], "big")
             if kind == DATA:
                 self.data[stream] += HEADER + length
-            if kind == RST_STREAM:
-                self.resets.add(stream)
             if kind == HEADERS:
                 self.sections[stream] += 1
             if kind in {HEADERS, CONTINUATION} and self.sections[stream] == 1:
