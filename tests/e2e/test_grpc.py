@@ -23,7 +23,7 @@ grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
 
 pytestmark = pytest.mark.e2e
 
-METADATA = (("x-tenant", "acme"), ("x-blob-bin", b"\x00\xff\x10"), ("authorization", "Bearer tiger-2f8c1e"))
+METADATA = (("x-tenant", "acme"), ("authorization", "Bearer tiger-2f8c1e"))
 
 
 def _command(directory: Path, port: int) -> list[str]:
@@ -56,28 +56,13 @@ def one_row(capture: Capture, server: Server, channel: Any) -> tuple[Row, Row]:
     got = dict(request_fields(served))
     for name, value in entry["fields"]:
         if name.endswith("-bin"):
-            assert octets(got[name]) == bytes.fromhex(value)
+            assert base64.b64decode(got[name] + "===") == bytes.fromhex(value)
         elif name == "authorization":
             assert "hmac:" in got[name]
         else:
             assert got[name] == value
     assert target(served) == f"/shop.Orders/{entry['method']}"
     return served, called
-
-
-def octets(value: str) -> bytes:
-    """Metadata that ends in -bin: base64 without padding, or the octets as they are behind a NUL.
-
-    The second is what gRPC's C core agrees upon with its like (SETTINGS_GRPC_ALLOW_TRUE_BINARY_METADATA).
-    """
-    if value.startswith("\\x00"):
-        return value.encode("latin-1").decode("unicode_escape").encode("latin-1")[1:]
-    return base64.b64decode(value + "===")
-
-
-def marks(row: Row) -> list[str]:
-    """The row's marks, but for the one that says that binary metadata are no text."""
-    return [mark for mark in quality(row) if mark != "escaped"]
 
 
 def method(channel: Any, shape: str, name: str) -> Any:
@@ -98,10 +83,20 @@ def test_a_unary_call(capture: Capture, server: Server, channel: Any) -> None:
         assert 0 < row["masthead"]["grpc_timeout_ns"] <= DEADLINE * 10**9
         fields = dict(response_fields(row))
         assert fields["x-served-by"] == dict(done.initial_metadata())["x-served-by"] == "grpcio"
-        assert octets(fields["x-blob-bin"]) == b"\x00\x01\xff"
         trailers = dict(row["masthead"]["response_trailers"])
         assert (trailers["grpc-status"], trailers["x-cost"]) == ("0", "17")
-        assert marks(row) == []
+        assert quality(row) == []
+
+
+@pytest.mark.xfail(
+    strict=True, reason="octets behind a NUL, as gRPC's C core agrees upon with its like, are no base64 yet"
+)
+def test_binary_metadata_are_base64(capture: Capture, server: Server, channel: Any) -> None:
+    call = method(channel, "unary_unary", "Unary")
+    call(b"abc", metadata=(*METADATA, ("x-blob-bin", b"\x00\xff\x10")))
+    for row in one_row(capture, server, channel):
+        assert base64.b64decode(dict(response_fields(row))["x-blob-bin"] + "===") == b"\x00\x01\xff"
+        assert quality(row) == []
 
 
 def test_a_call_that_fails_says_status_and_message(capture: Capture, server: Server, channel: Any) -> None:
@@ -112,7 +107,7 @@ def test_a_call_that_fails_says_status_and_message(capture: Capture, server: Ser
         assert grpc_of(row) == (9, 1, 0)
         sections = [*response_fields(row), *row["masthead"].get("response_trailers", [])]
         assert ["grpc-message", "not now: 100 %25 sp%C3%A4ter"] in sections
-        assert marks(row) == []
+        assert quality(row) == []
 
 
 def test_messages_of_a_client_are_counted(capture: Capture, server: Server, channel: Any) -> None:
@@ -120,7 +115,7 @@ def test_messages_of_a_client_are_counted(capture: Capture, server: Server, chan
     assert method(channel, "stream_unary", "Collect")(iter(messages), metadata=METADATA) == b"6"
     for row in one_row(capture, server, channel):
         assert grpc_of(row) == (0, 6, 1)
-        assert marks(row) == []
+        assert quality(row) == []
 
 
 def test_messages_of_a_server_are_counted(capture: Capture, server: Server, channel: Any) -> None:
@@ -128,7 +123,7 @@ def test_messages_of_a_server_are_counted(capture: Capture, server: Server, chan
     assert len(replies) == 21
     for row in one_row(capture, server, channel):
         assert grpc_of(row) == (0, 1, 21)
-        assert marks(row) == []
+        assert quality(row) == []
 
 
 def test_messages_both_ways_are_counted(capture: Capture, server: Server, channel: Any) -> None:
@@ -137,7 +132,7 @@ def test_messages_both_ways_are_counted(capture: Capture, server: Server, channe
     assert replies == messages
     for row in one_row(capture, server, channel):
         assert grpc_of(row) == (0, 30, 30)
-        assert marks(row) == []
+        assert quality(row) == []
 
 
 def test_a_call_that_the_client_ends_is_marked_reset(capture: Capture, server: Server, channel: Any) -> None:
@@ -146,7 +141,7 @@ def test_a_call_that_the_client_ends_is_marked_reset(capture: Capture, server: S
     call.cancel()
     for row in one_row(capture, server, channel):
         assert grpc_of(row)[0] is None
-        assert "reset" in marks(row)
+        assert "reset" in quality(row)
         assert grpc_of(row)[1] == 1
 
 
