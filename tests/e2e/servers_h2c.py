@@ -34,7 +34,9 @@ http {{
   keepalive_requests 1000000000; http2_max_concurrent_streams 200; client_max_body_size 10m;
   server {{
     listen 127.0.0.1:{port} http2;
-    location / {{ add_header X-Served-By nginx; return 200 "ok\\n"; }}
+    add_header X-Path $request_uri always;
+    add_header X-Served-By nginx always;
+    location / {{ return 200 "ok\\n"; }}
     location /missing {{ return 404; }}
   }}
 }}

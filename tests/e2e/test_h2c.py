@@ -27,6 +27,9 @@ pytestmark = pytest.mark.e2e
 
 SECRETS = ("tiger-2f8c1e", "lion-77ab04")
 
+HASTY = {"nginx", "caddy", "haproxy"}
+"""Those that answer here without reading a body, and reset what is left of it whenever they come to it."""
+
 COMMON: Fields = [
     ["x-tenant", "acme"],
     ["x-dup", "one"],
@@ -56,13 +59,14 @@ def request(method: str, path: str, port: int, more: Fields | None = None) -> Fi
     return [*pseudo, *COMMON, *(more or [])]
 
 
-def calls(client: Client, port: int) -> list[Call]:
+def calls(client: Client, port: int, *, bodies: bool = True) -> list[Call]:
     """Six calls, of which five are under way at once."""
+    short, long = (b"x" * 40, bytes(40_000)) if bodies else (None, None)
     client.start(request("GET", "/orders/7?page=2&sort=a%20b", port))
     client.finish()
     client.start(request("GET", "/orders", port))
-    client.start(request("POST", "/orders", port), body=b"x" * 40)
-    client.start(request("POST", "/orders/8", port, [["x-call", "large"]]), body=bytes(40_000))
+    client.start(request("POST", "/orders", port), body=short)
+    client.start(request("POST", "/orders/8", port, [["x-call", "large"]]), body=long)
     client.start(request("HEAD", "/orders", port))
     client.start(request("GET", "/missing/10", port))
     return client.finish()
@@ -75,7 +79,8 @@ def test_each_call_is_one_row_at_each_end_equal_to_what_both_sent(
     server: Server, capture: Capture, step: int | None, frame: int | None
 ) -> None:
     with Client(server.port, step, frame) as client:
-        made = {call.stream: call for call in calls(client, server.port)}
+        bodies = server.spec.name not in HASTY
+        made = {call.stream: call for call in calls(client, server.port, bodies=bodies)}
         sent, received = client.octets()
         own_port = client.port
     views = record(server, len(made))
@@ -87,10 +92,12 @@ def test_each_call_is_one_row_at_each_end_equal_to_what_both_sent(
         stream = ordinal(pair[0])
         for row in pair:
             assert_call(row, made[stream], server.port)
+            assert quality(row) == []
             assert row["client"]["port"] == own_port
             assert row["masthead"]["request_head_bytes"] == sent.heads[stream]
-            assert row["masthead"].get("request_body_bytes", 0) == sent.data[stream]
-            assert row["masthead"].get("response_body_bytes", 0) == received.data[stream]
+            assert row["masthead"]["response_head_bytes"] == received.heads[stream]
+            assert row["http"]["request"]["body"]["size"] == sent.data[stream]
+            assert row["http"]["response"]["body"]["size"] == received.data[stream]
         assert pair[0]["process"]["pid"] in files
         assert pair[1]["process"] | {"pid": os.getpid()} == pair[1]["process"]
         assert pair[1]["process"]["executable"]["path"] == executable(os.getpid())
@@ -108,15 +115,12 @@ def assert_call(row: Row, call: Call, port: int) -> None:
     assert row["http"]["response"]["status_code"] == int(call.pseudo(":status") or 0)
     assert_fields(request_fields(row), regular(call.request))
     assert_fields(response_fields(row), regular(call.response))
-    assert row["http"]["response"].get("trailer", []) == call.trailers
-    assert quality(row) == []
+    assert row["masthead"].get("response_trailers", []) == call.trailers
 
 
 def assert_record(rows: list[Row], views: list[Seen]) -> None:
     """What the server says of its requests, which it may write down in another order."""
     assert len(rows) == len(views)
-    by_path = {(target(row), row["http"]["request"].get("body", {}).get("size")): row for row in rows}
-    assert len(by_path) == len(rows)
     left = list(rows)
     for view in views:
         found = next((row for row in left if matches(row, view)), None)

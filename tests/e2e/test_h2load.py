@@ -171,7 +171,7 @@ def test_joined_in_the_middle_no_value_is_wrong(
     server: Server, capture_with: Callable[..., Capture], tmp_path: Path, output: Path
 ) -> None:
     start = lambda: capture_with("--role", "server", "--file", str(output))  # noqa: E731
-    assert_no_wrong_value_in_what_was_joined(Load(20_000, rate=500), server, start, tmp_path, output)
+    assert_no_wrong_value_in_what_was_joined(Load(10_000, rate=150), server, start, tmp_path, output)
 
 
 @pytest.mark.soak
@@ -187,4 +187,6 @@ def test_joined_in_the_middle_of_500_000_calls_no_value_is_wrong(
     server: Server, capture_with: Callable[..., Capture], tmp_path: Path, output: Path
 ) -> None:
     start = lambda: capture_with("--role", "server", "--file", str(output))  # noqa: E731
-    assert_no_wrong_value_in_what_was_joined(Load(500_000), server, start, tmp_path, output)
+    # nginx would be done before masthead has begun.
+    load = Load(500_000, rate=4000 if server.spec.name == "nginx" else 0)
+    assert_no_wrong_value_in_what_was_joined(load, server, start, tmp_path, output)

@@ -31,8 +31,9 @@ def note(context: Any, method: str, requests: int) -> None:
 def unary(request: bytes, context: Any) -> bytes:
     """One message each way, with metadata before and behind."""
     note(context, "Unary", 1)
-    context.send_initial_metadata((("x-served-by", "grpcio"), ("x-blob-bin", b"\x00\x01\xff")))
-    context.set_trailing_metadata((("x-cost", "17"), ("x-more-bin", b"\xfe\xff")))
+    binary = "x-blob-bin" in dict(context.invocation_metadata())
+    context.send_initial_metadata((("x-served-by", "grpcio"), *((("x-blob-bin", b"\x00\x01\xff"),) if binary else ())))
+    context.set_trailing_metadata((("x-cost", "17"), *((("x-more-bin", b"\xfe\xff"),) if binary else ())))
     return request[::-1]
 
 
