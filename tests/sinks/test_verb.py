@@ -64,6 +64,35 @@ def test_a_call_is_sent_to_each(tmp_path: Path, capsys: pytest.CaptureFixture[st
     row = json.loads(path.read_text().splitlines()[0])
     assert row["url"]["path"] == "/masthead-test"
     assert row["time"] > "2026"
+    # Each has an id of its own: a server that has it already would prove nothing.
+    assert len({line["masthead"]["exchange_id"] for line in map(json.loads, path.read_text().splitlines())}) == 2
+
+
+def test_a_sink_for_metrics_alone_says_that_no_call_was_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(Answering()) as server, serving(Answering(503, b"\x1b[2Jaway")) as down:
+        sinks = [
+            {"kind": "otlp", "name": name, "url": url, "signals": ["metrics"]}
+            for name, url in (("up", server.url), ("down", down.url))
+        ]
+        assert execute(["sinks", "test", *settings(tmp_path, *sinks)]) == 1
+    told = capsys.readouterr().err
+    assert "up: sends metrics alone, no calls: took a request without any" in told
+    # What a server says does not steer the terminal.
+    assert "down: status 503: \\x1b[2Jaway" in told
+    assert [path for path, _, _ in server.asked] == ["/v1/metrics"]
+
+
+def test_passwords_in_addresses_are_not_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sinks = (
+        {"kind": "webhook", "url": "https://hooks.example/x?token=hidden"},
+        {"kind": "clickhouse", "url": "clickhouse://ann@db.example/calls"},
+    )
+    assert execute(["sinks", "list", *settings(tmp_path, *sinks)]) == 0
+    told = capsys.readouterr().out
+    assert "hidden" not in told
+    assert "clickhouse://***@db.example/calls" in told
 
 
 def test_an_opensearch_takes_the_template_and_keeps_every_field(
@@ -118,6 +147,35 @@ def test_a_server_that_refuses_is_told() -> None:
         http.close()
     with pytest.raises(OutputError, match="no answer"):
         prepare(Http("http://127.0.0.1:1"), "opensearch", "logs-x", "30d")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (400, b'{"error":"no handler found for uri [/_ilm/policy/masthead] and method [PUT]"}', "no lifecycle policy"),
+        (404, b"", "no lifecycle policy"),
+        (400, b'{"error":{"reason":"failed to parse setting [min_age]"}}', None),
+    ],
+)
+def test_a_policy_that_is_wrong_is_told_from_a_server_without_any(status: int, body: bytes, told: str | None) -> None:
+    answers: dict[str, tuple[int, bytes, dict[str, str]]] = {"/_ilm/policy/masthead": (status, body, {})}
+
+    class Policies(Answering):
+        @property
+        def answer(self) -> tuple[int, bytes, dict[str, str]]:
+            return answers.get(self.asked[-1][0], (200, b"{}", {}))
+
+        @answer.setter
+        def answer(self, _: object) -> None: ...
+
+    with serving(Policies()) as server:
+        http = Http(server.url)
+        if told:
+            assert told in prepare(http, "elasticsearch", "logs-x", "30d")
+        else:
+            with pytest.raises(OutputError, match="the lifecycle policy was refused"):
+                prepare(http, "elasticsearch", "logs-x", "30x")
+        http.close()
 
 
 def test_every_field_of_a_document_has_a_type_that_fits() -> None:

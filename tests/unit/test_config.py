@@ -236,6 +236,11 @@ def test_what_is_redacted_is_documented_to_the_last_name() -> None:
         ('kind = "syslog"\naddress = "host"', "should be"),
         ('kind = "kafka"\nbrokers = "a:1"\ntopic = "a b"', "topic"),
         ('kind = "file"\npath = "/x"\nrotate_bytes = "lots"', "size"),
+        ('kind = "syslog"\naddress = "a b:514"', r"sink\[0\].address: should be"),
+        ('kind = "syslog"\naddress = "[::g]:514"', r"sink\[0\].address: should be"),
+        ('kind = "webhook"\nurl = "http://a"\nbatch_bytes = "1GB"', r"sink\[0\].batch_bytes: should be at most 256MB"),
+        ('kind = "kafka"\nbrokers = "a"\nbatch_rows = 500000', r"sink\[0\].batch_rows: should be less than"),
+        ('kind = "otlp"\nurl = "https://a"\nprotocol = "grpc"\nverify = false', r"not possible over gRPC"),
         ('kind = "file"\npath = "/x"\nother = 1', r"masthead.toml:4: sink\[0\].other: unknown key"),
         ('kind = "file"\npath = "/x"\nrotate_byte = 1', 'did you mean "rotate_bytes"'),
         ('kind = "file"\npath = "/x"\n[[sink]]\nkind = "file"\npath = "/y"', 'are called "file"'),
@@ -246,3 +251,25 @@ def test_a_mistake_in_a_sink_is_told_with_its_place(tmp_path: Path, table: str, 
     file.write_text(f"[[sink]]\n{table}\n")
     with pytest.raises(ConfigError, match=message):
         load(path=str(file), environ={})
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ({"kind": "loki", "url": "https://ann:hidden@host"}, "url"),
+        ({"kind": "loki", "url": "https://hidden@host"}, "url"),
+        ({"kind": "clickhouse", "url": "clickhouse://ann:hidden@host/db"}, "url"),
+        ({"kind": "clickhouse", "url": "clickhouse://ann@hidden@host/db"}, "url"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(tmp_path: Path, table: dict[str, str], key: str) -> None:
+    file = tmp_path / "masthead.toml"
+    file.write_text("[[sink]]\n" + "".join(f'{name} = "{value}"\n' for name, value in table.items()))
+    with pytest.raises(ConfigError, match=key) as caught:
+        load(path=str(file), environ={})
+    assert "hidden" not in str(caught.value)
+
+
+def test_addresses_of_syslog_servers() -> None:
+    for address in ("logs.example:514", "log_1:514", "10.0.0.1:1", "[::1]:514", "[fe80::1%eth0]:514", "/dev/log"):
+        Config.model_validate({"sink": [{"kind": "syslog", "address": address}]})

@@ -118,6 +118,30 @@ def test_a_server_may_say_how_long_to_wait() -> None:
     assert Reply(429, {"retry-after": "17"}, b"").outcome() == Again("status 429", 17)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Tue, 24 Nov 2026 10:00:30",
+        "Tue, 99 Nov 2026 10:00:30 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2400",
+        "-5",
+        "1e3",
+        "\u00b2",
+    ],
+)
+def test_what_is_no_date_and_no_number_says_nothing(value: str) -> None:
+    date = "Tue, 24 Nov 2026 10:00:00 GMT"
+    for fields in ({"date": date, "retry-after": value}, {"date": "never", "retry-after": date}, {"retry-after": date}):
+        reply = Reply(429, fields, b"")
+        assert reply.after is None
+        assert reply.outcome() == Again("status 429")
+
+
+def test_a_time_that_has_passed_is_no_wait() -> None:
+    fields = {"date": "Tue, 24 Nov 2026 10:00:00 GMT", "retry-after": "Tue, 24 Nov 2026 09:00:00 GMT"}
+    assert Reply(429, fields, b"").after == 0
+
+
 def test_nobody_there_is_told_in_one_line() -> None:
     server = Answering()
     server.server_close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from masthead.errors import ConfigError
-from masthead.sinks.outlet import Outlet
+from masthead.sinks.outlet import Outlet, complain
 from tests.unit.doubles import Clock
 
 
@@ -139,3 +139,8 @@ def test_a_note_is_no_row() -> None:
     outlet.write_note(b"{}\n")
     os.close(descriptor)
     assert outlet.failed == 0
+
+
+def test_what_strangers_say_does_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("loki: \x1b[2Jst\u00f6rung\nsecond line\r")
+    assert capsys.readouterr().err == "masthead: loki: \\x1b[2Jst\u00f6rung\nsecond line\\x0d\n"

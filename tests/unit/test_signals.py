@@ -49,3 +49,14 @@ def test_a_write_that_hangs_after_the_stop_is_given_up() -> None:
     signal.raise_signal(signal.SIGINT)
     signals.settled()
     assert signal.alarm(0) == 0
+
+
+def test_asking_twice_does_not_break_into_the_end() -> None:
+    signals = Signals()
+    signals.install()
+    signal.raise_signal(signal.SIGTERM)
+    signals.settled()
+    signal.raise_signal(signal.SIGTERM)
+    assert signal.alarm(0) == 0
+    # One that was on its way already.
+    signal.raise_signal(signal.SIGALRM)

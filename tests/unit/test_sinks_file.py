@@ -46,7 +46,7 @@ def closed(folder: Path) -> list[str]:
 def test_rows_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "calls.ndjson"
     for first in (0, 10):
-        sender = FileSender(path, Rotation())
+        sender = FileSender(path, Rotation(), clock=Clock())
         outcome = sender.send(load(first))
         assert isinstance(outcome, Sent)
         sender.close()
@@ -118,3 +118,53 @@ def test_half_a_load_is_taken_back_and_tried_again(tmp_path: Path, monkeypatch: 
 def test_a_file_that_can_not_be_opened_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be written to"):
         FileSender(tmp_path / "none" / "calls.ndjson", Rotation())
+
+
+@pytest.mark.parametrize("torn", [b'{"half', b"x" * 100_000, b""])
+@pytest.mark.parametrize("rows", [0, 10])
+def test_half_a_line_that_a_kill_left_is_taken_back_at_the_start(tmp_path: Path, torn: bytes, rows: int) -> None:
+    path = tmp_path / "calls.ndjson"
+    if rows:
+        sender = FileSender(path, Rotation(), clock=Clock())
+        sender.send(load(0))
+        sender.close()
+    with path.open("ab") as file:
+        file.write(torn)
+    sender = FileSender(path, Rotation(), clock=Clock())
+    sender.send(load(10))
+    sender.close()
+    assert ids(path) == [f"x-{number:06}" for number in range(10 - rows, 20)]
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_file_that_somebody_moved_or_removed_is_begun_anew(tmp_path: Path, *, removed: bool) -> None:
+    path, moved = tmp_path / "calls.ndjson", tmp_path / "moved"
+    sender = FileSender(path, Rotation(), clock=Clock())
+    sender.send(load(0))
+    path.rename(moved)
+    if removed:
+        moved.unlink()
+    sender.send(load(10))
+    assert ids(path) == [f"x-{number:06}" for number in range(10, 20)]
+    # Another one in its place is written to as well.
+    path.unlink()
+    path.write_bytes(b"")
+    sender.send(load(20))
+    assert ids(path) == [f"x-{number:06}" for number in range(20, 30)]
+    if not removed:
+        assert ids(moved) == [f"x-{number:06}" for number in range(10)]
+    sender.close()
+
+
+def test_a_file_that_was_there_is_as_old_as_its_first_row(tmp_path: Path) -> None:
+    path, clock = tmp_path / "calls.ndjson", Clock()
+    sender = FileSender(path, Rotation(), clock=clock)
+    sender.send(load(0))
+    sender.close()
+    # Written to all the time: its own times are of its last row.
+    for hours, files in ((11, 1), (2, 2)):
+        clock.now += hours * 3_600
+        sender = FileSender(path, Rotation(), clock=clock)
+        sender.send(load(10))
+        sender.close()
+        assert len(list(tmp_path.iterdir())) == files

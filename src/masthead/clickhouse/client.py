@@ -35,11 +35,13 @@ class DatabaseError(Exception):
         what: Why, in its words.
         code: ClickHouse's code of the error (`ErrorCodes.cpp`); 0 where nobody answered.
         unreachable: Whether nobody answered, or not to the end.
+        status: HTTP's status; 0 where nobody answered.
     """
 
-    def __init__(self, what: str, code: int = 0, *, unreachable: bool = False) -> None:
+    def __init__(self, what: str, code: int = 0, *, unreachable: bool = False, status: int = 0) -> None:
         super().__init__(what)
         self.code = code
+        self.status = status
         self.unreachable = unreachable
 
 
@@ -104,7 +106,7 @@ class Client:
         if response.status != 200:  # noqa: PLR2004 - OK
             text = response.read(_TEXT_BYTES).decode(errors="replace").strip()
             response.release_conn()
-            raise refused(text or f"HTTP status {response.status}", response.headers)
+            raise refused(text or f"HTTP status {response.status}", response.headers, response.status)
         return response
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
@@ -146,10 +148,10 @@ class Stream:
         self._response.close()
 
 
-def refused(text: str, headers: Mapping[str, str]) -> DatabaseError:
+def refused(text: str, headers: Mapping[str, str], status: int = 0) -> DatabaseError:
     """Make an error of what a server answered: one line, without the parts for its developers."""
     told = headers.get("X-ClickHouse-Exception-Code", "")
     found = _CODE.search(text)
     code = int(told) if told.isdecimal() else int(found[1]) if found else 0
     line = re.sub(r"^Code: \d+\. DB::Exception: ", "", text.splitlines()[0] if text else "")
-    return DatabaseError(re.sub(r" \(version [^)]*\)+\s*$", "", line), code)
+    return DatabaseError(re.sub(r" \(version [^)]*\)+\s*$", "", line), code, status=status)

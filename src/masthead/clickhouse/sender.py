@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # ClickHouse's ErrorCodes.cpp: what `masthead store init` mends.
 _UNPREPARED = {16: "a column is missing", 60: "there is no table", 81: "there is no database"}
 _MEMORY = 241
+# Of a proxy in front of it.
+_TOO_LARGE = 413
 _FEWEST = 1_000
 
 
@@ -54,6 +56,8 @@ class Sender:
         try:
             self._client.insert(f"INSERT INTO {TABLE} ({', '.join(columns())}) FORMAT ArrowStream", data, settings)
         except DatabaseError as error:
+            if error.status == _TOO_LARGE:
+                return TooLarge(str(error))
             # "(total)" and "(for user)" pass; smaller loads help where it is the query's own memory.
             if error.code == _MEMORY and "for query" in str(error) and load.batch.num_rows > _FEWEST:
                 return TooLarge(str(error))

@@ -53,8 +53,12 @@ class Reload:
         rules = compile_rules(config, complain)
         fresh = new_evaluation(config.alerts, read_rules(config.alerts.rules)) if self.alerts else None
         output: Sink = open_sink(config.output)
-        if self.keeping:
-            self.keeping.set_kinds(Kinds.of(config))
+        try:
+            if self.keeping:
+                self.keeping.set_kinds(Kinds.of(config))
+        except BaseException:
+            output.close()
+            raise
         # Nothing can fail from here on: until now the old settings were in force, now the new ones are.
         self.source.set_rules(rules)
         if self.alerts and fresh:

@@ -32,7 +32,7 @@ def open_sinks(config: Config) -> list[Delivery]:
         NotSupportedError: A library is missing.
         StoreError: The directory of a spool can't be used.
     """
-    return [_delivery(config, sink) for sink in config.sink if _takes_rows(sink)]
+    return [_delivery(config, sink) for sink in config.sink if takes_rows(sink)]
 
 
 def begin(sinks: Sequence[Seam]) -> None:
@@ -50,7 +50,7 @@ def pushes(config: Config) -> list[tuple[Mapping[str, str], float, Callable[[byt
         NotSupportedError: A library is missing.
     """
     wanted = [sink for sink in config.sink if isinstance(sink, settings.Otlp) and "metrics" in sink.signals]
-    return [(_resource(sink), sink.metrics_seconds, _exporter(sink)) for sink in wanted]
+    return [(_resource(sink), sink.metrics_seconds, metrics_exporter(sink)) for sink in wanted]
 
 
 def close_all(sinks: Sequence[Seam]) -> None:
@@ -174,8 +174,14 @@ def _resource(sink: settings.Otlp) -> dict[str, str]:
     return {"service.name": "masthead", "host.name": socket.gethostname(), **sink.resource}
 
 
-def _exporter(sink: settings.Otlp) -> Callable[[bytes], str]:
-    channel = _channel(sink)
+def metrics_exporter(sink: Sink) -> Callable[[bytes], str]:
+    """Make what sends metrics: takes a request, gives what went wrong, or nothing.
+
+    Raises:
+        ConfigError: It can't be used as it is set.
+        NotSupportedError: A library is missing.
+    """
+    channel = _channel(_of(sink, settings.Otlp))
 
     def export(body: bytes) -> str:
         outcome = channel.export("metrics", body)
@@ -184,7 +190,8 @@ def _exporter(sink: settings.Otlp) -> Callable[[bytes], str]:
     return export
 
 
-def _takes_rows(sink: Sink) -> bool:
+def takes_rows(sink: Sink) -> bool:
+    """Whether calls are sent there, not metrics alone."""
     return not (isinstance(sink, settings.Otlp) and set(sink.signals) == {"metrics"})
 
 

@@ -26,6 +26,7 @@ class Signals:
         self.stop = False
         self.report = False
         self.reload = False
+        self._settled = False
         self._terminals = _terminals()
 
     def install(self) -> None:
@@ -34,15 +35,17 @@ class Signals:
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGUSR1, self._report)
         signal.signal(signal.SIGHUP, self._reload)
-        signal.signal(signal.SIGALRM, _give_up)
+        signal.signal(signal.SIGALRM, self._give_up)
 
     def settled(self) -> None:
-        """Call the stop done: nothing hangs any more."""
+        """Call the stop done: what is still to come ends by itself, and asking twice makes it no faster."""
+        self._settled = True
         signal.alarm(0)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stop = True
-        signal.alarm(GRACE_SECONDS)
+        if not self._settled:
+            signal.alarm(GRACE_SECONDS)
 
     def _report(self, _number: int, _frame: FrameType | None) -> None:
         self.report = True
@@ -53,13 +56,14 @@ class Signals:
             self.stop = True
         self.reload = True
 
+    def _give_up(self, _number: int, _frame: FrameType | None) -> None:
+        """Break a hanging write: an OSError, so that the outlet counts it like any other failure."""
+        if self._settled:
+            return
+        signal.alarm(GRACE_SECONDS)
+        message = "gave up waiting"
+        raise TimeoutError(message)
+
 
 def _terminals() -> set[int]:
     return {descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)}
-
-
-def _give_up(_number: int, _frame: FrameType | None) -> None:
-    """Break a hanging write: an OSError, so that the outlet counts it like any other failure."""
-    signal.alarm(GRACE_SECONDS)
-    message = "gave up waiting"
-    raise TimeoutError(message)

@@ -9,13 +9,14 @@ import time
 from typing import TYPE_CHECKING
 
 from masthead.commands import flags
-from masthead.commands.sending import prepare, sender
+from masthead.commands.sending import metrics_exporter, prepare, sender, takes_rows
 from masthead.config.sinks import File, sink_name
 from masthead.delivery import Load, Sent
 from masthead.errors import MastheadError, UsageError
 from masthead.extension import native
 from masthead.rules import compile_rules
 from masthead.sinks import complain
+from masthead.sinks.plain import plain
 
 if TYPE_CHECKING:
     import argparse
@@ -68,6 +69,8 @@ def _chosen(config: Config, names: list[str]) -> list[Sink]:
 
 
 def _test(config: Config, sink: Sink) -> int:
+    if not takes_rows(sink):
+        return _test_metrics(sink)
     batch = _made_up(config)
     if isinstance(sink, File):
         # Beside a running service the file is the service's to rotate.
@@ -83,14 +86,29 @@ def _test(config: Config, sink: Sink) -> int:
     return _tell(sink, outcome.reason, 1)
 
 
+def _test_metrics(sink: Sink) -> int:
+    try:
+        problem = metrics_exporter(sink)(b"")
+    except MastheadError as error:
+        problem = str(error)
+    if problem:
+        return _tell(sink, problem, 1)
+    return _tell(sink, "sends metrics alone, no calls: took a request without any", 0)
+
+
 def _made_up(config: Config) -> Batch:
-    """Give a call of now: bytes that were only parsed have no time, and a server may not keep what is that old."""
+    """Give a call of now with an id of its own.
+
+    Bytes that were only parsed have no time, and a server may not keep what is that old; an id that it has already is
+    no proof that it took anything.
+    """
     import duckdb  # noqa: PLC0415 - loaded when asked for
 
     rules = compile_rules(config, complain)
     (parsed,) = native().parse(_CALL, response=False, rules=rules, max_head_bytes=config.capture.max_head_bytes)
     with duckdb.connect() as connection:
-        now = connection.from_arrow(parsed).project(f"* REPLACE (make_timestamp_ns({time.time_ns()}) AS time)")
+        fresh = f"make_timestamp_ns({time.time_ns()}) AS time, 'test-{secrets.token_hex(8)}' AS exchange_id"
+        now = connection.from_arrow(parsed).project(f"* REPLACE ({fresh})")
         made: Batch = next(native().Conformed(now))
     return made
 
@@ -104,7 +122,7 @@ def _init(config: Config, sink: Sink) -> int:
 
 
 def _tell(sink: Sink, words: str, code: int) -> int:
-    complain(f"{sink_name(sink)}: {words}")
+    complain(f"{sink_name(sink)}: {plain(words)}")
     return code
 
 

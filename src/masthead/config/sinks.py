@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from masthead.config.section import HeaderForm, Section, Size
+from masthead.config.units import size_bytes
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 1123, section 2.1, and what people call their hosts besides (`_`); IPv6 in brackets (RFC 3986), with a zone.
+_HOST = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]{0,253}[0-9A-Za-z_.])?")
+_ADDRESS_6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}(%[0-9A-Za-z._-]+)?\]")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# A load is one batch, whose offsets have 32 bits.
+_LARGEST_LOAD = 256_000_000
 _SECRET_HEADERS = re.compile(r"authorization|cookie|api-?key|token|secret|password", re.IGNORECASE)
 
 
@@ -59,16 +65,25 @@ def _labels(value: dict[str, str]) -> dict[str, str]:
 
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if value.startswith("/") or (host and port.isdecimal() and 0 < int(port) < 65536):  # noqa: PLR2004 - a port
+    named = _HOST.fullmatch(host) or _ADDRESS_6.fullmatch(host)
+    if value.startswith("/") or (named and port.isdecimal() and 0 < int(port) < 65536):  # noqa: PLR2004 - a port
         return value
     message = 'should be "host:port", or the path of a socket such as "/dev/log"'
     raise ValueError(message)
+
+
+def _load(value: str) -> str:
+    if size_bytes(value) > _LARGEST_LOAD:
+        message = "should be at most 256MB, which is more than any server takes at once"
+        raise ValueError(message)
+    return value
 
 
 Url: TypeAlias = Annotated[str, AfterValidator(_url)]
 Fields: TypeAlias = Annotated[dict[str, str], AfterValidator(_headers)]
 Labels: TypeAlias = Annotated[dict[str, str], AfterValidator(_labels), Field(max_length=10)]
 Place: TypeAlias = Annotated[str, AfterValidator(_address)]
+LoadSize: TypeAlias = Annotated[Size, AfterValidator(_load)]
 
 
 class SinkSection(Section):
@@ -80,7 +95,7 @@ class SinkSection(Section):
 
     name: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
     batch_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    batch_bytes: Size = "8MB"
+    batch_bytes: LoadSize = "8MB"
     batch_seconds: Annotated[float, Field(ge=0, le=3600)] = 1.0
     memory: Size = "32MB"
     behind: Literal["spool", "sample"] = "spool"
@@ -111,8 +126,12 @@ class Web(Secured):
 
 
 class Loki(Web):
-    """Grafana Loki, and what takes its pushes."""
+    """Grafana Loki, and what takes its pushes.
 
+    A server takes 4 MB at once as it is delivered, and as much in a second; 250 KB of rows are about 1 MB of a push.
+    """
+
+    batch_bytes: LoadSize = "250KB"
     kind: Literal["loki"]
     tenant: str = ""
     labels: Labels = Field(default_factory=dict)
@@ -136,6 +155,15 @@ class Otlp(Web):
     metrics_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
     resource: dict[str, str] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _grpc_verifies(self) -> Self:
+        if self.protocol == "grpc" and not self.verify:
+            message = (
+                'verify = false is not possible over gRPC; name the authority in ca_file, or set protocol = "http"'
+            )
+            raise ValueError(message)
+        return self
+
 
 class Webhook(Web):
     """Any server that takes a POST."""
@@ -149,6 +177,8 @@ class Kafka(Secured):
     """A Kafka cluster."""
 
     kind: Literal["kafka"]
+    # Its library's queue holds 200,000 messages, and a load has to fit.
+    batch_rows: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     brokers: Annotated[str, Field(min_length=1)]
     topic: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")] = "masthead"
     tls: bool = False

@@ -10,13 +10,24 @@ from masthead.delivery.outcome import Load
 from masthead.extension import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from masthead._native import Batch
     from masthead.delivery.limits import Limits
 
 # Behind by this share of memory, a sink whose policy is to sample keeps one row of two, four, eight.
 _SAMPLED = ((0.875, 8), (0.75, 4), (0.5, 2))
+
+
+def portions(batch: Batch, limits: Limits) -> Iterator[Batch]:
+    """Take a batch apart that is more than a load may be: loads are made of whole batches."""
+    parts = max(-(-batch.num_rows // limits.rows), batch.nbytes // limits.bytes if limits.bytes else 0, 1)
+    if parts == 1 or batch.num_rows <= 1:
+        yield batch
+        return
+    rows = -(-batch.num_rows // parts)
+    for first in range(0, batch.num_rows, rows):
+        yield batch.slice(first, rows)
 
 
 class Memory:

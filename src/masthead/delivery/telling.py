@@ -26,8 +26,8 @@ class Teller:
         self._told: dict[str, float] = {}
 
     def now(self, message: str) -> None:
-        """Tell it."""
-        self._tell(f"{self._name}: {message}")
+        """Tell it, in one line whatever a server has put into it."""
+        self._tell(f"{self._name}: {' '.join(message.splitlines())}")
 
     def often(self, topic: str, message: str) -> None:
         """Tell it, unless the same topic was told of a moment ago."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from masthead.delivery.account import Account
 from masthead.delivery.backoff import Backoff
-from masthead.delivery.memory import Memory
+from masthead.delivery.memory import Memory, portions
 from masthead.delivery.outcome import Again, Load, Outcome, Refused, Sender, Sent, TooLarge
 from masthead.delivery.telling import Teller
 from masthead.delivery.waiting import Waiting
@@ -112,7 +112,7 @@ class Delivery:
         with self._changed:
             self.start()
             self.account.add(received=rows.num_rows)
-            missed = self._waiting.take(rows)
+            missed = sum(self._waiting.take(portion) for portion in portions(rows, self._limits))
             self._changed.notify()
         if missed:
             self.account.add(dropped=missed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
 import socket
 import ssl
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 # A client that says nothing for so long is left.
 _PATIENCE = 10.0
-# Scrapes at once; more wait in the kernel's queue.
+# Scrapes at once; one more waits so long, and is then told to come again.
 _AT_ONCE = 8
+_WAIT_SECONDS = 1.0
+_BUSY = (
+    b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain\r\n\r\ntoo many readers at once\n"
+)
 
 
 class Endpoint:
@@ -77,9 +82,25 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         super().__init__(*arguments)
 
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - likewise
+        """Start a thread only where there is room for it: strangers choose how many connections there are."""
+        if self._room.acquire(timeout=_WAIT_SECONDS):
+            super().process_request(request, client_address)
+            return
+        if not isinstance(request, ssl.SSLSocket):
+            # TLS would need a handshake first; such a connection is just closed.
+            with contextlib.suppress(OSError):
+                request.settimeout(0)
+                request.send(_BUSY)
+                # What is unread when a connection is closed resets it, answer and all.
+                request.recv(1 << 16)
+        self.shutdown_request(request)
+
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - likewise
-        with self._room:
+        try:
             super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away or speaks no TLS is its own affair."""

@@ -27,6 +27,8 @@ _LABELS = (
 )
 ATTRIBUTES = {name: name.replace("_", ".").replace("status.code", "status_code") for name in _LABELS}
 _TELL_SECONDS = 60.0
+# So long the last push may take: who stops masthead waits for it.
+_LAST_SECONDS = 5.0
 
 
 class Writer:
@@ -151,15 +153,20 @@ class Push:
 
     def push(self) -> None:
         """Push what is counted now; a push that fails is made good by the next, since all is counted from the start."""
-        problem = self._export(self._writer.write(self._registry.collect(), self._clock_ns()))
+        try:
+            problem = self._export(self._writer.write(self._registry.collect(), self._clock_ns()))
+        except Exception as error:  # noqa: BLE001 - a push that stops for ever in silence would be worse
+            problem = f"a defect: {type(error).__name__}: {error}"
         if problem and time.monotonic() - self._told_at >= _TELL_SECONDS:
             self._told_at = time.monotonic()
             self._tell(f"metrics could not be pushed: {problem}; trying again in {self._seconds:g} s")
 
     def close(self) -> None:
-        """Push for the last time."""
+        """Push for the last time; a collector that does not answer holds the end up for a few seconds at most."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_LAST_SECONDS)
+        if self._thread.is_alive():
+            self._tell("the last metrics may not have been pushed: no answer yet")
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):

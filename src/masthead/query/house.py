@@ -137,7 +137,9 @@ class HouseReader:
             return QueryError(f"no answer: {error}", place, "check the address (store.path) and the network")
         if error.code in _TOO_LONG:
             remedy = "ask for less, or raise query.timeout (--timeout)"
-            return QueryError(f"stopped after {self._limits.seconds:g} s", remedy=remedy)
+            # A limit of the user's own account, where we set none.
+            after = "by the database" if self._limits.seconds is None else f"after {self._limits.seconds:g} s"
+            return QueryError(f"stopped {after}", remedy=remedy)
         if error.code == _TOO_MUCH_MEMORY:
             what = f"the query needs more memory than it may have ({self._limits.memory / 1e6:,.0f} MB)"
             remedy = "ask for less (fewer columns, a shorter time), or raise query.memory (--memory)"
@@ -177,8 +179,8 @@ class HouseAnswer:
             try:
                 self._stream = ask()
                 self._lines = _lines(self._stream)
-                self.columns: list[str] = next(self._lines)
-                kinds: list[str] = next(self._lines)
+                self.columns: list[str] = _next(self._lines)
+                kinds: list[str] = _next(self._lines)
             except DatabaseError as error:
                 raise explain(error) from error
         self._times = [place for place, kind in enumerate(kinds) if _TIME.match(kind)]
@@ -244,6 +246,14 @@ def _lines(stream: Stream) -> Iterator[list[Any]]:
         yield from map(_row, lines)
     if rest.strip():
         yield _row(rest)
+
+
+def _next(lines: Iterator[list[Any]]) -> list[Any]:
+    """Give the next line of an answer's beginning, which every answer has."""
+    line = next(lines, None)
+    if line is None:
+        raise DatabaseError("the answer ended before it began", unreachable=True)
+    return line
 
 
 def _row(line: bytes) -> list[Any]:

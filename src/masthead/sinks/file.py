@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _PIECE = 1 << 16
+# Of a first row that is longer the time is not looked for.
+_LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,7 @@ class FileSender:
             what = f"can't be written to: {error.strerror or error}"
             raise ConfigError(what, str(path), "name a file that this user may write") from error
         self._mend()
-        # A file that was there already is as old as its first row could be.
-        self._began = os.fstat(self._descriptor).st_mtime if self._size() else clock()
+        self._began = self._born() if self._size() else clock()
         self._finish_leftovers()
 
     def send(self, load: Load) -> Outcome:
@@ -102,6 +104,15 @@ class FileSender:
                 end = begin
         if end != size:
             os.ftruncate(self._descriptor, end)
+
+    def _born(self) -> float:
+        """A file that was there already is as old as its first row: its own times tell of its last one."""
+        with self._path.open("rb") as file:
+            line = file.readline(_LONGEST_LINE)
+        try:
+            return datetime.fromisoformat(json.loads(line)["time"]).timestamp()
+        except (ValueError, KeyError, TypeError):
+            return os.fstat(self._descriptor).st_mtime
 
     def _follow(self) -> None:
         """Go on in a new file where somebody moved or removed the one that is open."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 NAME = "masthead"
 Kind = Literal["elasticsearch", "opensearch"]
-_NOT_FOUND = (400, 404, 405)
+_NOT_FOUND = (404, 405)
+# What a server that knows no such path answers with 400, as it does to what is wrong with a policy.
+_NO_PATH = "no handler found"
 
 # Where not said otherwise a text is a keyword, and a number a long.
 _IPS = ("client.ip", "source.ip", "server.ip", "destination.ip")
@@ -97,17 +99,17 @@ def prepare(http: Http, kind: Kind, index: str, keep: str) -> str:
     ours = "/_ilm/policy/masthead" if kind == "elasticsearch" else "/_plugins/_ism/policies/masthead"
     done = [f"index template {NAME} for {index}"]
     status, text = _put(http, ours, policy(kind, index, keep))
-    if status in _NOT_FOUND:
+    unknown = status in _NOT_FOUND or (status == 400 and _NO_PATH in text)  # noqa: PLR2004 - Bad Request
+    if unknown:
         done.append(f"no lifecycle policy ({text}): documents stay until you delete them")
     elif status == 409:  # noqa: PLR2004 - OpenSearch's for a policy that is there
         done.append(f"lifecycle policy {NAME} is there already and was left alone")
     elif status >= 300:  # noqa: PLR2004 - all but 2xx
-        raise OutputError(f"the lifecycle policy was refused: {text}", http.url, "check the user's rights")
+        raise OutputError(f"the lifecycle policy was refused: {text}", http.url, "check keep and the user's rights")
     else:
         done.append(f"lifecycle policy {NAME}: {keep}")
-    without = kind == "elasticsearch" and status in _NOT_FOUND
     body = template(kind, index)
-    if without:
+    if unknown and kind == "elasticsearch":
         body["template"]["settings"].pop("index.lifecycle.name")
     status, text = _put(http, f"/_index_template/{NAME}", body)
     if status >= 300:  # noqa: PLR2004 - all but 2xx

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from masthead.delivery import Again, Outcome, Refused, Sent, TooLarge
@@ -34,6 +36,8 @@ _LATER = frozenset(
     }
 )
 _VARINT, _TEXT = 0, 2
+# Loads of which one signal has arrived and another has not: one is tried at a time, and it may have halves of halves.
+_REMEMBERED = 64
 
 
 class Channel(Protocol):
@@ -59,30 +63,59 @@ class OtlpSender:
         self._channel = channel
         self._signals = signals
         self._resource = json.dumps(resource)
-        self._done: tuple[str, frozenset[str]] = ("", frozenset())
+        self._progress: OrderedDict[str, _Progress] = OrderedDict()
 
     def send(self, load: Load) -> Outcome:
         """Export a load, signal by signal; one that has arrived is not sent again when the other failed."""
-        token, done = self._done
-        arrived = done if token == load.token else frozenset()
-        sent = refused = 0
-        reason = ""
+        progress, sent = self._taken_up(load), 0
         for signal in self._signals:
-            if signal in arrived:
+            if signal in progress.arrived:
                 continue
             outcome = self._channel.export(signal, _encoded(load.batch, signal, self._resource))
             if not isinstance(outcome, Sent):
-                self._done = (load.token, arrived)
+                if not isinstance(outcome, Refused):
+                    self._remember(load.token, progress)
                 return outcome
-            arrived |= {signal}
+            sent += outcome.bytes
             # A row counts as refused when one of its signals was.
-            sent, refused = sent + outcome.bytes, max(refused, outcome.refused)
-            reason = reason or outcome.reason
-        return Sent(sent, min(refused, load.batch.num_rows), reason)
+            refused, reason = max(progress.refused, outcome.refused), progress.reason or outcome.reason
+            progress = _Progress(progress.arrived | {signal}, refused, reason)
+        return Sent(sent, min(progress.refused, load.batch.num_rows), progress.reason)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._channel.close()
+
+    def _taken_up(self, load: Load) -> _Progress:
+        """Give how far a load is, or the one that it is a half of: halves come one after the other."""
+        if load.token in self._progress:
+            return self._progress.pop(load.token)
+        whole, half, number = load.token.rpartition("-h")
+        if not half or whole not in self._progress:
+            return _Progress()
+        found = self._progress[whole]
+        # What was refused of the whole is counted once, in as many of its rows as this half has.
+        own = min(found.refused, load.batch.num_rows)
+        if number == "0":
+            self._progress[whole] = replace(found, refused=found.refused - own)
+        else:
+            del self._progress[whole]
+        return replace(found, refused=own)
+
+    def _remember(self, token: str, progress: _Progress) -> None:
+        if progress.arrived:
+            self._progress[token] = progress
+            if len(self._progress) > _REMEMBERED:
+                self._progress.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """How far a load is: signals that have arrived, and rows of it that were refused in one of them."""
+
+    arrived: frozenset[str] = frozenset()
+    refused: int = 0
+    reason: str = ""
 
 
 class HttpChannel:

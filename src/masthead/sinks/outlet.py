@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masthead.errors import ConfigError
+from masthead.sinks.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +19,10 @@ REPORT_EVERY = 60.0
 
 
 def complain(message: str) -> None:
-    """Tell the user on standard error, if there is one."""
+    """Tell the user on standard error, if there is one; what strangers put into it can't steer a terminal."""
+    text = "\n".join(plain(line) for line in message.split("\n"))
     try:
-        sys.stderr.write(f"masthead: {message}\n")
+        sys.stderr.write(f"masthead: {text}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return

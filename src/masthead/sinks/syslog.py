@@ -1,19 +1,26 @@
 """Syslog (RFC 5424) over TCP, TLS (RFC 5425), UDP (RFC 5426) or a local socket.
 
-The protocol has no answers: what was handed to the connection counts as sent. When a connection breaks, the load that
-was on its way comes again whole, so that some of its rows may be there twice, rather than missing.
+The protocol has no answers: what the connection took counts as sent. When it breaks in the middle of a load, the rows
+come again whose messages the other side's TCP had not acknowledged as a whole; over TLS, where that can't be told, all
+of them, so that some may be there twice, rather than missing.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import socket
 import ssl
+import struct
+import termios
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from masthead.delivery import Again, Outcome, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from masthead.delivery import Load
     from masthead.delivery.http import Security
@@ -21,7 +28,8 @@ if TYPE_CHECKING:
 _SECONDS = 10.0
 # What one datagram of UDP can carry over IPv4 (65,535 less the headers).
 MOST_UDP_BYTES = 65_507
-_EMSGSIZE = 90
+# So much is handed over at once, each time within the limit above.
+_PIECE = 1 << 16
 
 
 class SyslogSender:
@@ -56,19 +64,14 @@ class SyslogSender:
         self._datagrams = transport == "udp"
 
     def send(self, load: Load) -> Outcome:
-        """Send a load, message by message."""
+        """Send a load, message by message; what a broken connection has not taken comes again, and nothing else."""
         try:
             connection = self._socket or self._connect()
-            if self._datagrams:
-                return self._apart(connection, load)
-            framing = "newline" if self._address.startswith("/") else "octet"
-            data = b"".join(load.batch.syslog(self._facility, self._host, self._app, framing))
-            _check(connection)
-            connection.sendall(data)
         except (OSError, ssl.SSLError) as error:
             self.close()
-            return Again(f"{self._address}: {getattr(error, 'strerror', None) or error}")
-        return Sent(bytes=len(data))
+            return self._again(error)
+        messages = load.batch.syslog(self._facility, self._host, self._app, "none")
+        return self._apart(connection, messages) if self._datagrams else self._stream(connection, messages)
 
     def close(self) -> None:
         """Close the connection."""
@@ -76,16 +79,47 @@ class SyslogSender:
             self._socket.close()
             self._socket = None
 
-    def _apart(self, connection: socket.socket, load: Load) -> Sent:
+    def _stream(self, connection: socket.socket, messages: Sequence[bytes]) -> Outcome:
+        """Send messages one behind the other, in pieces: each may take as long as any answer, not all together."""
+        framed = [self._framed(message) for message in messages]
+        data, ends = memoryview(b"".join(framed)), list(accumulate(map(len, framed)))
+        handed = 0
+        try:
+            _check(connection)
+            while handed < len(data):
+                handed += connection.send(data[handed : handed + _PIECE])
+        except (OSError, ssl.SSLError) as error:
+            # Bytes that the other side has not acknowledged go down with the connection.
+            taken = max(0, handed - _unacknowledged(connection)) if self._context is None else 0
+            self.close()
+            whole = bisect_right(ends, taken)
+            if not whole:
+                return self._again(error)
+            return Sent(ends[whole - 1], reason=self._again(error).reason, again=range(whole, len(messages)))
+        return Sent(bytes=len(data))
+
+    def _apart(self, connection: socket.socket, messages: Sequence[bytes]) -> Outcome:
+        """Send each message as a datagram."""
         sent = refused = 0
-        for message in load.batch.syslog(self._facility, self._host, self._app, "none"):
+        for place, message in enumerate(messages):
             try:
                 sent += connection.send(message)
             except OSError as error:
-                if error.errno != _EMSGSIZE:
-                    raise
-                refused += 1
+                if error.errno == errno.EMSGSIZE:
+                    refused += 1
+                    continue
+                self.close()
+                if not place:
+                    return self._again(error)
+                return Sent(sent, refused, self._again(error).reason, range(place, len(messages)))
         return Sent(sent, refused, "longer than a datagram may be" if refused else "")
+
+    def _framed(self, message: bytes) -> bytes:
+        """RFC 6587: behind its length (3.4.1), or before a line break on a local socket (3.4.2)."""
+        return message + b"\n" if self._address.startswith("/") else b"%d %s" % (len(message), message)
+
+    def _again(self, error: OSError) -> Again:
+        return Again(f"{self._address}: {getattr(error, 'strerror', None) or error}")
 
     def _connect(self) -> socket.socket:
         made = self._local() if self._address.startswith("/") else self._remote()
@@ -121,6 +155,15 @@ class SyslogSender:
                 self._datagrams = number == 0
                 return local
         raise failed or OSError("no socket")
+
+
+def _unacknowledged(connection: socket.socket) -> int:
+    """Give how many bytes wait in the kernel for the other side's word (tcp(7) and unix(7), SIOCOUTQ)."""
+    try:
+        (count,) = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))
+    except OSError:
+        return 0
+    return int(count)
 
 
 def _check(connection: socket.socket) -> None:
