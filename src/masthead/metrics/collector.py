@@ -41,20 +41,34 @@ class CallsCollector:
     Args:
         tally: Counts the tables.
         tables: What is made of which table.
+
+    Attributes:
+        tables: The same.
     """
 
     def __init__(self, tally: Counts, tables: Sequence[Table]) -> None:
+        self.tables = tuple(tables)
         self._tally = tally
-        self._tables = tuple(tables)
+
+    def found(self) -> dict[str, Any]:
+        """Give what all tables hold now, by their names."""
+        tables: dict[str, Any] = json.loads(self._tally.snapshot())["tables"]
+        return tables
 
     def collect(self) -> Iterator[Family]:
         """Give all families as of now."""
-        found = json.loads(self._tally.snapshot())["tables"]
+        found = self.found()
+        for table in self.tables:
+            for measured in table.measured:
+                yield _family(measured, found[table.name]["groups"])
+        yield from self.rest(found)
+
+    def rest(self, found: Mapping[str, Any]) -> Iterator[Family]:
+        """Give what there is besides the tables of calls: quotas, and what could not be counted."""
         overflow, unreadable = family(listed.OVERFLOW), family(listed.UNREADABLE)
-        for table in self._tables:
+        for table in self.tables:
             counted = found[table.name]
             for measured in table.measured:
-                yield _family(measured, counted["groups"])
                 name = [measured.metric.exposed]
                 overflow.add_metric(name, counted["overflow"]["calls"])  # type: ignore[attr-defined]
                 if measured.measure is not None:

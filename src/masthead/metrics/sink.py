@@ -116,6 +116,7 @@ def open_metrics(  # noqa: PLR0913 - each by its name
 
     from masthead.metrics.collector import CallsCollector  # noqa: PLC0415 - likewise
     from masthead.metrics.endpoint import Endpoint  # noqa: PLC0415 - likewise
+    from masthead.metrics.exposition import Exposition  # noqa: PLC0415 - likewise
     from masthead.metrics.otlp import Push, Writer  # noqa: PLC0415 - likewise
 
     tables = tables_of(config)
@@ -125,13 +126,15 @@ def open_metrics(  # noqa: PLR0913 - each by its name
         raise ConfigError(error.what, "[[metrics]]", "docs/metrics.md lists what from and labels may be") from error
     build = Constant(Sample(listed.BUILD, (version,), 1))
     health = HealthCollector([LedgerSamples(ledger), SinkSamples(accounts), build])
-    registry = CollectorRegistry(auto_describe=False)
-    ProcessCollector(registry=registry)
-    registry.register(CallsCollector(tally, tables))
-    registry.register(health)
+    calls, others, registry = CallsCollector(tally, tables), *(CollectorRegistry(auto_describe=False) for _ in range(2))
+    ProcessCollector(registry=others)
+    others.register(health)
+    registry.register(calls)
+    registry.register(others)
     pushing = [
         Push(registry, Writer(resource, time.time_ns()), export, seconds=seconds, tell=tell)
         for resource, seconds, export in pushes
     ]
-    endpoint = Endpoint(config.prometheus, make_wsgi_app(registry)) if config.prometheus.listen else None
+    text = Exposition(calls, others, make_wsgi_app(registry))
+    endpoint = Endpoint(config.prometheus, text) if config.prometheus.listen else None
     return MetricsSink(tally, health, tell, endpoint, pushing)
