@@ -39,7 +39,7 @@ class Batch:
     def ipc(self) -> bytes:
         """Give the batch as an Arrow IPC stream."""
 
-    def loki(self, labels_json: str, headers: str = "object") -> tuple[bytes, int]:
+    def loki(self, labels_json: str, headers: str = "object") -> tuple[bytes, int, int]:
         """Give a body for Loki's `POST /loki/api/v1/push` (JSON).
 
         Args:
@@ -47,11 +47,18 @@ class Batch:
             headers: The form of header fields in the line.
 
         Returns:
-            The body, and how many entries of structured metadata Loki's limits (128 a line, 64 KiB) left no room for.
+            The body; how many entries of structured metadata Loki's limits (128 a line, 64 KiB) left no room for; how
+            many rows are without their header fields in the line, which would have been too long (256 KiB with the
+            metadata), and have the entry `masthead_cut`.
         """
 
-    def bulk(self, index: str) -> bytes:
-        """Give a body for Elasticsearch's `_bulk`: `create` with the exchange's id, and a document of ECS names."""
+    def bulk(self, index: str, *, fields: bool = True) -> bytes:
+        """Give a body for Elasticsearch's `_bulk`: `create` with the exchange's id, and a document of ECS names.
+
+        Args:
+            index: The data stream, or the index.
+            fields: Whether documents have header fields; without them `masthead.cut` is true.
+        """
 
     def otlp_logs(self, resource_json: str, observed_ns: int) -> bytes:
         """Give an `ExportLogsServiceRequest` (protobuf) with a log record for each row.

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from masthead.commands import execute
+from masthead.delivery import Load, Sent
 from masthead.delivery.http import Http
 from masthead.errors import OutputError, UsageError
+from masthead.sinks.elasticsearch import ElasticsearchSender
 from masthead.sinks.indices import mappings, policy, prepare, template
 from tests.sinks.clickhouse.server import ClickHouse
 from tests.sinks.house import House
 from tests.sinks.opensearch.server import OpenSearch
 from tests.sinks.servers import ask
+from tests.unit.stored import batches, call, pairs
 from tests.unit.test_delivery_http import Answering, serving
 from tests.unit.test_wire import whole
 
@@ -119,6 +122,34 @@ def test_an_opensearch_takes_the_template_and_keeps_every_field(
             "type": "flat_object"
         }
         assert ask(f"{server.url}/_data_stream/calls").status == 200
+
+
+def test_a_row_whose_fields_an_index_refuses_is_there_without_them(tmp_path: Path) -> None:
+    if reason := OpenSearch.missing():
+        pytest.skip(reason)
+    odd = [
+        call(0, exchange_id="plain"),
+        call(1, exchange_id="value", request_fields=pairs(("A", "v" * 40_000))),
+        call(2, exchange_id="name", response_fields=pairs(("n" * 33_000, "v"))),
+        call(3, exchange_id="trailer", request_trailers=pairs(("T", "v" * 40_000))),
+        call(4, exchange_id="dots", request_fields=pairs((".", "1"), ("a..b", "2"), ("", "3"))),
+    ]
+    (batch,) = batches(odd)
+    with OpenSearch(tmp_path / "opensearch") as server:
+        http = Http(server.url)
+        prepare(http, "opensearch", "calls", "1d")
+        outcome = ElasticsearchSender(http, "calls").send(Load(batch, "t-1"))
+        assert isinstance(outcome, Sent)
+        assert (outcome.cut, outcome.refused, outcome.again) == (3, 0, ())
+        http.close()
+        found = {hit["masthead"]["exchange_id"]: hit for hit in server.search("calls", size=10)}
+    assert {name: hit["masthead"].get("cut") for name, hit in found.items()} == {
+        "plain": None,
+        "value": True,
+        "name": True,
+        "trailer": True,
+        "dots": None,
+    }
 
 
 def test_an_elasticsearch_is_given_policy_and_template() -> None:

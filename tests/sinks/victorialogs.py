@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from tests.e2e.waiting import wait_for
 from tests.sinks.servers import KEPT, Server, ask, kept
-
-# Of its own metrics, those that count rows which are not yet in a file.
-IN_MEMORY = re.compile(rb'^vl_\w+_rows\{type="(?:storage|indexdb)(?:/inmemory)?"\} (\d+)', re.MULTILINE)
 
 
 class VictoriaLogs(Server):
     """Its endpoints: `loki` (JSON or snappy protobuf), `elasticsearch` (`_bulk` below it), `otlp` (protobuf).
 
     It acknowledges what it holds in memory and writes it to disk some seconds later: a kill loses what was acknowledged
-    since. Wait with `save` before a kill that must lose nothing, or stop it instead.
+    since. Where a kill must lose nothing it is stopped instead.
     """
 
     name: ClassVar[str] = "victorialogs"
@@ -56,11 +51,6 @@ class VictoriaLogs(Server):
     def flush(self) -> None:
         """Make everything that was acknowledged visible to queries."""
         assert ask(f"{self.url}/internal/force_flush").status == 200
-
-    def save(self) -> None:
-        """Wait until everything that was acknowledged is on disk."""
-        rows = self.url + "/metrics"
-        wait_for(lambda: not any(map(int, IN_MEMORY.findall(ask(rows).body))), "VictoriaLogs has written its rows", 60)
 
     def query(self, logsql: str) -> list[dict[str, Any]]:
         """Return a row for each record that a LogsQL query finds; all values are strings."""

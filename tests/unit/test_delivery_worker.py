@@ -380,6 +380,15 @@ def test_a_disk_that_can_not_sync_ends_nothing(spool: Spool, monkeypatch: pytest
     assert any("Input/output error" in message for message in said)
 
 
+def test_rows_that_left_without_their_fields_are_counted_and_told() -> None:
+    said: list[str] = []
+    with delivery(Server(Sent(cut=2)), said=said) as sink:
+        sink.write(some(0, 5))
+        wait_for(lambda: sink.account.waiting == 0, "all is sent")
+    assert sink.account.text() == "received 5 = sent 5; 2 of them sent without header fields"
+    assert said == ["db: 2 rows left without header fields: the server has no room for them"]
+
+
 def test_nothing_is_sent_before_the_start_or_a_first_row(tmp_path: Path) -> None:
     held = Spool(tmp_path, LARGE)
     held.append(some(0, 10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import socket
 import threading
@@ -24,6 +25,7 @@ from masthead.sinks.elasticsearch import ElasticsearchSender
 from masthead.sinks.loki import LokiSender
 from masthead.sinks.otlp import OtlpSender
 from masthead.sinks.syslog import SyslogSender
+from tests.unit.stored import batches, call, pairs
 from tests.unit.test_delivery_http import Answering, http, serving
 from tests.unit.test_delivery_spool import some
 
@@ -52,8 +54,42 @@ class TestElasticsearch:
         assert outcome.again == ((3, 7) if again else ())
         assert outcome.reason == ("a: b" if again or refused else "")
 
+    def test_a_row_whose_fields_are_refused_is_sent_without_them_and_counted(self) -> None:
+        def error(text: str) -> dict[str, Any]:
+            return {"create": {"status": 400, "error": {"type": "illegal_argument_exception", "reason": text}}}
+
+        good: dict[str, Any] = {"create": {"status": 201}}
+        fields = error('immense term in field="http.request.headers._value"')
+        first = [good, fields, error("failed to parse field [url.path]"), fields, *[good] * 5, fields]
+        second = [good, error("no"), {"create": {"status": 429}}]
+        bodies = [json.dumps({"errors": True, "items": items}).encode() for items in (first, second)]
+
+        class Twice(Answering):
+            @property
+            def answer(self) -> tuple[int, bytes, dict[str, str]]:
+                return 200, bodies[len(self.asked) - 1], {}
+
+            @answer.setter
+            def answer(self, _: object) -> None: ...
+
+        with serving(Twice()) as server, http(server) as client:
+            outcome = ElasticsearchSender(client, "calls").send(load())
+        assert isinstance(outcome, Sent)
+        # Of the three that came alone one is there without its fields, one never will be, one comes again.
+        assert (outcome.cut, outcome.refused, outcome.again) == (1, 2, (9,))
+        documents = [json.loads(line) for line in gzip.decompress(server.asked[1][2]).splitlines()[1::2]]
+        assert [document["masthead"]["exchange_id"] for document in documents] == ["x-000001", "x-000003", "x-000009"]
+        assert all("headers" not in document["http"].get("request", {}) for document in documents)
+
 
 class TestLoki:
+    def test_rows_without_their_fields_are_counted(self) -> None:
+        (batch,) = batches([call(0, request_fields=pairs(("A", "v" * 200_000))), call(1)])
+        with serving(Answering(204)) as server, http(server) as client:
+            outcome = LokiSender(client, {}).send(Load(batch, "t-1"))
+        assert isinstance(outcome, Sent)
+        assert outcome.cut == 1
+
     @pytest.mark.parametrize(
         ("status", "text", "kind"),
         [

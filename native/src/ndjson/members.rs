@@ -11,6 +11,7 @@ pub(crate) struct Writer<'a> {
     names: Vec<Names<'a>>,
     clock: Clock,
     digits: itoa::Buffer,
+    without_fields: bool,
     out: &'a mut Vec<u8>,
 }
 
@@ -21,7 +22,7 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(crate) fn new(columns: &'a Columns<'a>, headers: Headers, out: &'a mut Vec<u8>) -> Writer<'a> {
         let names = Names::of(columns, headers);
-        Writer { columns, headers, names, clock: Clock::new(), digits: itoa::Buffer::new(), out }
+        Writer { columns, headers, names, clock: Clock::new(), digits: itoa::Buffer::new(), without_fields: false, out }
     }
 
     pub(crate) fn line(&mut self, row: usize) {
@@ -38,6 +39,18 @@ impl<'a> Writer<'a> {
         self.host(row);
         self.masthead(row);
         self.close(b"}\n");
+    }
+
+    /// A line as it is where there is no room for lists of fields.
+    pub(crate) fn line_without_fields(&mut self, row: usize) {
+        self.without_fields = true;
+        self.line(row);
+        self.without_fields = false;
+    }
+
+    /// Takes back what was written behind a place.
+    pub(crate) fn take_back(&mut self, place: usize) {
+        self.out.truncate(place);
     }
 
     /// How much was written so far.
@@ -171,7 +184,7 @@ impl<'a> Writer<'a> {
     }
 
     fn fields(&mut self, member: &[u8], lists: &FieldLists, row: usize) {
-        let Some(places) = lists.rows.get(row) else { return };
+        let Some(places) = lists.rows.get(row).filter(|_| !self.without_fields) else { return };
         let Some(names) = self.names.iter_mut().find(|names| names.belong_to(lists)) else { return };
         self.out.extend_from_slice(member);
         let plain = quote::is_plain(lists.values.span(places.start, places.end));

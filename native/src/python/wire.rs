@@ -17,14 +17,20 @@ type LinesOf<'py> = (Bound<'py, PyBytes>, Vec<usize>, Vec<Option<Bound<'py, PyBy
 #[pymethods]
 impl Batch {
     #[pyo3(signature = (labels_json, headers="object"))]
-    fn loki<'py>(&self, py: Python<'py>, labels_json: &str, headers: &str) -> PyResult<(Bound<'py, PyBytes>, u64)> {
+    fn loki<'py>(
+        &self,
+        py: Python<'py>,
+        labels_json: &str,
+        headers: &str,
+    ) -> PyResult<(Bound<'py, PyBytes>, u64, u64)> {
         let (labels, headers) = (pairs(labels_json)?, form(headers)?);
         let (body, cut) = self.written(py, |rows| loki::push(rows, &labels, headers))?;
-        Ok((PyBytes::new(py, &body), cut))
+        Ok((PyBytes::new(py, &body), cut.entries, cut.rows))
     }
 
-    fn bulk<'py>(&self, py: Python<'py>, index: &str) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.written(py, |rows| ecs::bulk(rows, index))?))
+    #[pyo3(signature = (index, *, fields=true))]
+    fn bulk<'py>(&self, py: Python<'py>, index: &str, fields: bool) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.written(py, |rows| ecs::bulk(rows, index, fields))?))
     }
 
     fn otlp_logs<'py>(&self, py: Python<'py>, resource_json: &str, observed_ns: u64) -> PyResult<Bound<'py, PyBytes>> {

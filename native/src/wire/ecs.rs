@@ -14,11 +14,11 @@ use crate::ndjson::{quote, Headers};
 const VERSION: &[u8] = b"8.17.0";
 
 /// Two lines for each row: `create` with the index and the exchange's id, which makes a row that comes twice a conflict, and the
-/// document.
-pub(crate) fn bulk(batch: &RecordBatch, index: &str) -> Result<Vec<u8>, ArrowError> {
+/// document. Without `fields` a document has no lists of fields, and `masthead.cut` says so.
+pub(crate) fn bulk(batch: &RecordBatch, index: &str, fields: bool) -> Result<Vec<u8>, ArrowError> {
     let columns = Columns::of(batch)?;
     let mut out = Vec::with_capacity(batch.num_rows() * 2_560);
-    let mut documents = Documents { clock: Clock::new(), names: Names::of(&columns, Headers::Object) };
+    let mut documents = Documents { clock: Clock::new(), names: Names::of(&columns, Headers::Object), fields };
     for place in 0..batch.num_rows() {
         let mut action = Object::new(&mut out);
         action.raw(b"{\"create\":{");
@@ -33,6 +33,7 @@ pub(crate) fn bulk(batch: &RecordBatch, index: &str) -> Result<Vec<u8>, ArrowErr
 struct Documents<'a> {
     clock: Clock,
     names: Vec<Names<'a>>,
+    fields: bool,
 }
 
 impl Documents<'_> {
@@ -113,6 +114,9 @@ impl Documents<'_> {
         self.headers(own, "request_trailers", &columns.request_trailers, place);
         self.headers(own, "response_trailers", &columns.response_trailers, place);
         self.interim(row, own);
+        if !self.fields {
+            own.raw(b"\"cut\":true,");
+        }
         let quality = &columns.quality;
         let marks = quality.rows.get(place).into_iter().flatten();
         own.texts("quality", marks.filter_map(|mark| quality.words.get(mark)));
@@ -136,7 +140,7 @@ impl Documents<'_> {
 
     /// Lowercase name to array of values; left out where there are none.
     fn headers(&mut self, object: &mut Object, member: &str, lists: &FieldLists, row: usize) {
-        let Some(places) = lists.rows.get(row).filter(|places| !places.is_empty()) else { return };
+        let Some(places) = lists.rows.get(row).filter(|places| self.fields && !places.is_empty()) else { return };
         let Some(names) = self.names.iter_mut().find(|names| names.belong_to(lists)) else { return };
         object.raw(b"\"");
         object.raw(member.as_bytes());

@@ -1,5 +1,6 @@
 //! Loki's push (Loki HTTP API, "Ingest logs"): streams by their labels, in each line the row as NDJSON has it, and
-//! structured metadata, bounded by Loki's limits (`max_structured_metadata_size`, `max_structured_metadata_entries_count`).
+//! structured metadata, bounded by Loki's limits (`max_structured_metadata_size`, `max_structured_metadata_entries_count`,
+//! `max_line_size`, which counts line and metadata together).
 
 use std::collections::HashSet;
 
@@ -15,29 +16,47 @@ use crate::ndjson::{quote, Headers};
 
 const MOST_ENTRIES: usize = 128;
 const MOST_BYTES: usize = 64 * 1024;
+const MOST_LINE_BYTES: usize = 256 * 1024 - MOST_BYTES;
 /// The directions of calls, and how many entries a stream has at most.
 const ROLES: [Option<&[u8]>; 3] = [Some(b"server"), Some(b"client"), None];
 
-/// A body for `POST /loki/api/v1/push`, and how many entries of metadata were left out.
+/// What Loki's limits left no room for.
+#[derive(Default)]
+pub(crate) struct Cut {
+    /// Entries of metadata; what they say is in the line.
+    pub(crate) entries: u64,
+    /// Rows whose lines are without their lists of fields.
+    pub(crate) rows: u64,
+}
+
+/// A body for `POST /loki/api/v1/push`, and what was left out. A line that would be too long has none of its lists of
+/// fields, and an entry `masthead_cut` that says so.
 pub(crate) fn push(
     batch: &RecordBatch,
     labels: &[(String, String)],
     headers: Headers,
-) -> Result<(Vec<u8>, u64), ArrowError> {
+) -> Result<(Vec<u8>, Cut), ArrowError> {
     let columns = Columns::of(batch)?;
     let mut line = Vec::with_capacity(4_096);
     let mut streams: [Vec<u8>; 3] = Default::default();
-    let mut cut = 0;
+    let mut cut = Cut::default();
     // The writer keeps the names of fields ready, so it writes all lines one behind the other, and each is taken out.
     let mut ends = Vec::with_capacity(batch.num_rows());
     let mut writer = Writer::new(&columns, headers, &mut line);
     for place in 0..batch.num_rows() {
+        let before = writer.written();
         writer.line(place);
-        ends.push(writer.written());
+        let long = writer.written() - before > MOST_LINE_BYTES;
+        if long {
+            writer.take_back(before);
+            writer.line_without_fields(place);
+            cut.rows += 1;
+        }
+        ends.push((writer.written(), long));
     }
     let mut begin = 0;
     let mut folded = Folded::of(&columns);
-    for (place, end) in ends.into_iter().enumerate() {
+    for (place, (end, long)) in ends.into_iter().enumerate() {
         let row = Row { columns: &columns, place };
         let role = columns.role.get(place);
         let stream = &mut streams[ROLES.iter().position(|own| *own == role).unwrap_or(2)];
@@ -48,7 +67,7 @@ pub(crate) fn push(
         stream.extend_from_slice(b"\",\"");
         quote::push(text, stream);
         stream.extend_from_slice(b"\",{");
-        cut += metadata(row, &mut folded, stream);
+        cut.entries += metadata(row, long, &mut folded, stream);
         stream.extend_from_slice(b"}],");
     }
     Ok((put_together(labels, streams), cut))
@@ -76,9 +95,10 @@ fn put_together(labels: &[(String, String)], streams: [Vec<u8>; 3]) -> Vec<u8> {
 }
 
 /// What lines are looked for by, from the most useful on; gives how many entries there was no room for.
-fn metadata(row: Row, folded: &mut Folded, out: &mut Vec<u8>) -> u64 {
+fn metadata(row: Row, long: bool, folded: &mut Folded, out: &mut Vec<u8>) -> u64 {
     let (columns, place) = (row.columns, row.place);
     let mut entries = Entries { out, count: 0, bytes: 0, cut: 0, names: HashSet::new() };
+    entries.put(b"masthead_cut", long.then_some(b"fields"));
     let status = columns.status.get(place).map(|status| status.to_string());
     entries.put(b"http_request_method", columns.method.get(place));
     entries.put(b"http_response_status_code", status.as_ref().map(String::as_bytes));

@@ -11,6 +11,9 @@ use crate::ndjson::columns::{Columns, FieldLists};
 use crate::ndjson::members::name_and_version;
 
 const SCOPE: &[u8] = b"masthead";
+const SCHEMA: &[u8] = b"https://opentelemetry.io/schemas/1.44.0";
+/// `SpanFlags` of trace/v1: whether the parent is another process's is known, and it is.
+const REMOTE_PARENT: u32 = 0x300;
 /// `SeverityNumber` of logs/v1.
 const SEVERITIES: [(u64, &[u8]); 3] = [(9, b"INFO"), (13, b"WARN"), (17, b"ERROR")];
 /// `SpanKind` and `Status.StatusCode` of trace/v1.
@@ -36,7 +39,8 @@ pub(crate) fn traces(batch: &RecordBatch, resource: &[(String, String)]) -> Resu
     }))
 }
 
-/// `ResourceLogs` and `ResourceSpans` have the same numbers: resource 1, scope 2; in the scope: scope 1, records 2.
+/// `ResourceLogs` and `ResourceSpans` have the same numbers: resource 1, scope 2, schema 3; in the scope: scope 1,
+/// records 2, schema 3.
 fn request(rows: usize, resource: &[(String, String)], mut each: impl FnMut(usize, &mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::with_capacity(rows * 2_048);
     message(1, &mut out, |out| {
@@ -53,7 +57,9 @@ fn request(rows: usize, resource: &[(String, String)], mut each: impl FnMut(usiz
             for place in 0..rows {
                 each(place, out);
             }
+            pb::bytes(3, SCHEMA, out);
         });
+        pb::bytes(3, SCHEMA, out);
     });
     out
 }
@@ -135,6 +141,11 @@ fn span(row: Row, folded: &mut Folded, out: &mut Vec<u8>) {
     if row.error().is_some() {
         message(15, out, |out| pb::number(3, ERROR, out));
     }
+    let flags = columns.trace_flags.get(place).map(u32::from);
+    let remote = if columns.parent_id.get(place).is_some() { REMOTE_PARENT } else { 0 };
+    if flags.is_some() || remote != 0 {
+        pb::fixed32(16, flags.unwrap_or_default() | remote, out);
+    }
 }
 
 /// Each attribute of the row as field `field` of the message.
@@ -164,6 +175,12 @@ fn http(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
     text(field, b"url.scheme", columns.scheme.get(place), out);
     text(field, b"url.path", columns.path.get(place), out);
     text(field, b"url.query", columns.query.get(place), out);
+    text(field, b"url.full", full(row).as_deref(), out);
+    let total = |head: Option<u32>, body: Option<u64>| Some(u64::from(head?).saturating_add(body?)).and_then(signed);
+    let request = total(columns.request_head_bytes.get(place), columns.request_body_bytes.get(place));
+    let response = total(columns.response_head_bytes.get(place), columns.response_body_bytes.get(place));
+    integer(field, b"http.request.size", request, out);
+    integer(field, b"http.response.size", response, out);
     integer(field, b"http.request.body.size", columns.request_body_bytes.get(place).and_then(signed), out);
     integer(field, b"http.response.body.size", columns.response_body_bytes.get(place).and_then(signed), out);
     text(field, b"user_agent.original", Row::first(&columns.request_fields, place, b"user-agent"), out);
@@ -174,6 +191,17 @@ fn http(row: Row, folded: &mut Folded, field: u32, out: &mut Vec<u8>) {
         text(field, b"network.protocol.version", version, out);
     }
     text(field, b"network.transport", Some(b"tcp"), out);
+}
+
+/// The whole address of a call that a client made (`url.full`), where all its parts are known.
+fn full(row: Row) -> Option<Vec<u8>> {
+    let (columns, place) = (row.columns, row.place);
+    let target = columns.target.get(place).filter(|_| row.is_client())?;
+    if !target.starts_with(b"/") {
+        // In absolute form (RFC 9112, section 3.2.2) it is there already.
+        return target.windows(3).any(|part| part == b"://").then(|| target.to_vec());
+    }
+    Some([columns.scheme.get(place)?, b"://", columns.authority.get(place)?, target].concat())
 }
 
 fn addresses(row: Row, field: u32, out: &mut Vec<u8>) {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(slots=True)
 class Account:
-    """Counts of rows, but for the last four.
+    """Counts of rows, but for `attempts` and the three behind it.
 
     Attributes:
         received: Handed over.
@@ -21,6 +21,7 @@ class Account:
         failures: Requests that did not succeed.
         bytes: Sent, as they went over the wire.
         seconds: Spent on requests.
+        cut: Rows among those sent that left without their header fields: the server's limits had no room for them.
     """
 
     received: int = 0
@@ -33,6 +34,7 @@ class Account:
     failures: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    cut: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -58,4 +60,5 @@ class Account:
         rest = ("sent", "waiting", "refused", "dropped", "sampled_out")
         said = [f"{name.replace('_', ' ')} {counts[name]:,}" for name in rest if counts[name] or name == "sent"]
         retried = f"; {counts['failures']:,} of {counts['attempts']:,} attempts failed" if self.failures else ""
-        return f"received {counts['received']:,} = {' + '.join(said)}{retried}"
+        cut = f"; {counts['cut']:,} of them sent without header fields" if self.cut else ""
+        return f"received {counts['received']:,} = {' + '.join(said)}{cut}{retried}"

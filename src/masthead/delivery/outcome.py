@@ -35,6 +35,7 @@ class Sent:
         reason: Why not.
         again: Places of rows that it could not take now.
         after: How long it asks to wait with them, seconds.
+        cut: Rows that it has without their header fields, for which its limits had no room; they say so themselves.
     """
 
     bytes: int = 0
@@ -42,6 +43,7 @@ class Sent:
     reason: str = ""
     again: Sequence[int] = field(default_factory=tuple)
     after: float | None = None
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,9 +224,13 @@ class Delivery:
 
     def _sent(self, load: Load, outcome: Sent, *, spooled: bool) -> None:
         rows = load.batch.num_rows - outcome.refused - len(outcome.again)
-        self.account.add(sent=rows, refused=outcome.refused, bytes=outcome.bytes)
+        self.account.add(sent=rows, refused=outcome.refused, bytes=outcome.bytes, cut=outcome.cut)
         if outcome.refused:
             self._teller.often("refused", f"{outcome.refused:,} rows refused: {outcome.reason}")
+        if outcome.cut:
+            self._teller.often(
+                "cut", f"{outcome.cut:,} rows left without header fields: the server has no room for them"
+            )
         if outcome.again:
             left = Load(load.batch.take(list(outcome.again)), _token_of_rest(load, outcome.again))
             kept = self._waiting.put_in_place_of(load, [left], spooled=spooled)

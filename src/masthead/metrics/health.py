@@ -21,6 +21,7 @@ _OUTCOMES = ("received", "sent", "refused", "dropped", "sampled_out")
 _SINK_COUNTS = (
     (listed.SINK_WAITING, "waiting"),
     (listed.SINK_SPOOLED, "spooled"),
+    (listed.SINK_CUT, "cut"),
     (listed.SINK_ATTEMPTS, "attempts"),
     (listed.SINK_FAILURES, "failures"),
     (listed.SINK_BYTES, "bytes"),

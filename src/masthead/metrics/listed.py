@@ -99,6 +99,12 @@ SINK_ROWS = Metric(
 )
 SINK_WAITING = Metric("masthead_sink_waiting_rows", "gauge", ("sink",), "Rows on their way to the server.")
 SINK_SPOOLED = Metric("masthead_sink_spooled_rows", "counter", ("sink",), "Rows that went to the disk on their way.")
+SINK_CUT = Metric(
+    "masthead_sink_cut_rows",
+    "counter",
+    ("sink",),
+    "Rows sent without their header fields, for which the server's limits had no room.",
+)
 SINK_ATTEMPTS = Metric("masthead_sink_attempts", "counter", ("sink",), "Requests made.")
 SINK_FAILURES = Metric("masthead_sink_failures", "counter", ("sink",), "Requests that did not succeed.")
 SINK_BYTES = Metric("masthead_sink_sent_bytes", "counter", ("sink",), "Bytes sent.", "bytes")
@@ -126,6 +132,7 @@ LISTED = (
     SINK_ROWS,
     SINK_WAITING,
     SINK_SPOOLED,
+    SINK_CUT,
     SINK_ATTEMPTS,
     SINK_FAILURES,
     SINK_BYTES,

@@ -64,6 +64,7 @@ def mappings(kind: Kind) -> dict[str, Any]:
         (_FLAT, flat),
         (_WILDCARDS, wide),
         (("masthead.sample_weight",), {"type": "double"}),
+        (("masthead.cut",), {"type": "boolean"}),
     ):
         for name in names:
             _place(properties, name.split("."), form)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from masthead.delivery import Outcome, Refused, TooLarge
+from masthead.delivery import Outcome, Refused, Sent, TooLarge
 from masthead.delivery.http import Http, Reply
 
 if TYPE_CHECKING:
@@ -34,13 +35,9 @@ class LokiSender:
         labels: Labels of every line, besides `direction`.
         tenant: The tenant (`X-Scope-OrgID`); empty: none.
         headers: The form of header fields in the line: `object` or `pairs`.
-
-    Attributes:
-        cut: Entries of structured metadata that Loki's limits left no room for.
     """
 
     def __init__(self, http: Http, labels: Mapping[str, str], tenant: str = "", headers: str = "object") -> None:
-        self.cut = 0
         self._http = http
         self._labels = json.dumps({"service_name": "masthead", **labels})
         self._fields = {"x-scope-orgid": tenant} if tenant else {}
@@ -48,8 +45,8 @@ class LokiSender:
 
     def send(self, load: Load) -> Outcome:
         """Push a load."""
-        body, cut = load.batch.loki(self._labels, self._headers)
-        self.cut += cut
+        # Entries that had no room in the metadata are in the line all the same.
+        body, _, cut = load.batch.loki(self._labels, self._headers)
         reply = self._http.attempt(PATH, body, "application/json", self._fields)
         if not isinstance(reply, Reply):
             return reply
@@ -58,7 +55,8 @@ class LokiSender:
         if reply.status == _BAD_REQUEST:
             # Loki keeps the lines of a push that it can (not those that are too old, say) and does not tell which.
             return Refused(f"{reply.text} (some of them may be there)")
-        return reply.outcome()
+        outcome = reply.outcome()
+        return replace(outcome, cut=cut) if isinstance(outcome, Sent) else outcome
 
     def close(self) -> None:
         """Let go of the connections."""
