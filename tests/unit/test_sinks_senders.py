@@ -79,7 +79,7 @@ class TestElasticsearch:
         assert (outcome.cut, outcome.refused, outcome.again) == (1, 2, (9,))
         documents = [json.loads(line) for line in gzip.decompress(server.asked[1][2]).splitlines()[1::2]]
         assert [document["masthead"]["exchange_id"] for document in documents] == ["x-000001", "x-000003", "x-000009"]
-        assert all("headers" not in document["http"].get("request", {}) for document in documents)
+        assert all("headers" not in document.get("http", {}).get("request", {}) for document in documents)
 
 
 class TestLoki:
