@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import signal
@@ -6,12 +7,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import masthead
 from masthead.__main__ import main
+from masthead.commands.reload import Reload
+from masthead.config import Config
+from masthead.config.load import Loaded
+from masthead.errors import StoreError
 from masthead.host import Host
 from tests.unit import native
 
@@ -317,3 +322,30 @@ class TestTail:
     def test_a_mistake_in_the_expression_is_pointed_at(self, capfd: pytest.CaptureFixture[str]) -> None:
         assert main(["tail", "--where", "status >> 5"]) == 2
         assert "\n            ^\n" in capfd.readouterr().err
+
+
+def test_a_reload_that_fails_half_way_leaves_no_output_open(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    class Keeping:
+        sink: Any = None
+
+        def set_kinds(self, kinds: object) -> None:
+            raise StoreError("the disk is gone", str(kinds.__class__), "mend it")
+
+    opened: list[Any] = []
+
+    class Output:
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    def open_output(*_: object) -> Any:
+        opened.append(Output())
+        return opened[-1]
+
+    monkeypatch.setattr("masthead.commands.reload.open_sink", open_output)
+    parsed = argparse.Namespace(config=None)
+    monkeypatch.setattr("masthead.commands.reload.flags.settings", lambda _: Loaded(Config(), home))
+    with pytest.raises(StoreError, match="the disk is gone"):
+        Reload(parsed, Config(), cast("Any", None), cast("Any", None), Keeping(), None)()
+    assert [each.closed for each in opened] == [True]
