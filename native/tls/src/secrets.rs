@@ -81,6 +81,16 @@ impl Secrets {
         }
     }
 
+    /// Adds what another has.
+    pub fn absorb(&mut self, other: Secrets) {
+        self.left_out += other.left_out;
+        for (random, known) in other.map {
+            for (label, secret) in known {
+                self.add(random, label, secret);
+            }
+        }
+    }
+
     pub fn find(&self, random: &Random, label: Label) -> Option<&Secret> {
         self.map.get(random)?.iter().find(|(its, _)| *its == label).map(|(_, secret)| secret)
     }

@@ -6,9 +6,7 @@
 
 use crate::cutter::{Record, Step, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE};
 use crate::half::{Epoch, Half, Opened, Schedule};
-use crate::handshake::{
-    CLIENT_HELLO, ENCRYPTED_EXTENSIONS, END_OF_EARLY_DATA, FINISHED, KEY_UPDATE, SERVER_HELLO,
-};
+use crate::handshake::{CLIENT_HELLO, ENCRYPTED_EXTENSIONS, END_OF_EARLY_DATA, FINISHED, KEY_UPDATE, SERVER_HELLO};
 use crate::hello::{accepts_early_data, ClientHello, ServerHello, TLS_1_2, TLS_1_3};
 use crate::keys::Keys;
 use crate::secrets::{Label, Random, Secrets};
@@ -23,6 +21,8 @@ pub enum Side {
 
 /// Where the plaintext goes.
 pub trait Plaintext {
+    /// The server has chosen a version, before anything comes out.
+    fn version(&mut self, version: u16);
     /// The next bytes of one side, and when those that carried them came.
     fn data(&mut self, side: Side, bytes: &[u8], time: u64);
     /// Bytes of it that can't be known: so many, where that is certain.
@@ -261,13 +261,7 @@ impl Session {
         out.lost(Side::Server, None, time);
     }
 
-    fn clear_messages(
-        &mut self,
-        side: Side,
-        content: &[u8],
-        secrets: &Secrets,
-        out: &mut impl Plaintext,
-    ) {
+    fn clear_messages(&mut self, side: Side, content: &[u8], secrets: &Secrets, out: &mut impl Plaintext) {
         let mut messages = std::mem::take(&mut self.half(side).messages);
         messages.feed(content, |kind, body| match (side, kind) {
             (Side::Client, CLIENT_HELLO) => self.client_hello(body),
@@ -300,6 +294,7 @@ impl Session {
         if self.version.replace(hello.version).is_some() {
             return self.refuse(Refusal::NoHello);
         }
+        out.version(hello.version);
         match hello.version {
             TLS_1_3 => self.begin_1_3(&random, hello.suite, secrets, out),
             TLS_1_2 => self.begin_1_2(&random, &hello, secrets),
@@ -312,8 +307,7 @@ impl Session {
             return self.refuse(Refusal::Suite);
         };
         let master = secrets.find(random, Label::Master);
-        let Some([client, server]) =
-            master.and_then(|master| Keys::of_master(suite, master, random, &hello.random))
+        let Some([client, server]) = master.and_then(|master| Keys::of_master(suite, master, random, &hello.random))
         else {
             return self.refuse(Refusal::NoSecrets);
         };
