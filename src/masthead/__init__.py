@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["capture", "open", "replay"]
 
 
-def replay(
-    path: str, *, keylog: str | Sequence[str] = (), config: str | None = None, **settings: object
-) -> Batches:
+def replay(path: str, *, keylog: str | Sequence[str] = (), config: str | None = None, **settings: object) -> Batches:
     """Iterate the exchanges recorded in a pcap or pcapng file.
 
     Args:

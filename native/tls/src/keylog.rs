@@ -87,7 +87,7 @@ fn label(name: &[u8]) -> Option<Label> {
 /// Hexadecimal digits of either case into `to`; how many bytes they were.
 fn hex(digits: &[u8], to: &mut [u8]) -> Option<usize> {
     let length = digits.len() / 2;
-    if digits.is_empty() || digits.len() % 2 != 0 || length > to.len() {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || length > to.len() {
         return None;
     }
     for (byte, pair) in to.iter_mut().zip(digits.chunks_exact(2)) {

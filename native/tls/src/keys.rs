@@ -43,28 +43,28 @@ impl Aead {
     }
 
     /// Decrypts in place what authenticates; leaves everything else as it is.
-    fn open(&self, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
+    fn open(&self, nonce: &[u8; NONCE], additional: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
         match self {
-            Aead::Aes128Gcm(aead) => open(&**aead, nonce, aad, text, tag),
-            Aead::Aes256Gcm(aead) => open(&**aead, nonce, aad, text, tag),
-            Aead::ChaCha20Poly1305(aead) => open(&**aead, nonce, aad, text, tag),
-            Aead::Aes128Ccm(aead) => open_copy(&**aead, nonce, aad, text, tag),
-            Aead::Aes256Ccm(aead) => open_copy(&**aead, nonce, aad, text, tag),
-            Aead::Aes128Ccm8(aead) => open_copy(&**aead, nonce, aad, text, tag),
-            Aead::Aes256Ccm8(aead) => open_copy(&**aead, nonce, aad, text, tag),
+            Aead::Aes128Gcm(aead) => open(&**aead, nonce, additional, text, tag),
+            Aead::Aes256Gcm(aead) => open(&**aead, nonce, additional, text, tag),
+            Aead::ChaCha20Poly1305(aead) => open(&**aead, nonce, additional, text, tag),
+            Aead::Aes128Ccm(aead) => open_copy(&**aead, nonce, additional, text, tag),
+            Aead::Aes256Ccm(aead) => open_copy(&**aead, nonce, additional, text, tag),
+            Aead::Aes128Ccm8(aead) => open_copy(&**aead, nonce, additional, text, tag),
+            Aead::Aes256Ccm8(aead) => open_copy(&**aead, nonce, additional, text, tag),
         }
     }
 }
 
-fn open<A: AeadInOut>(aead: &A, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
+fn open<A: AeadInOut>(aead: &A, nonce: &[u8; NONCE], additional: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
     let (Ok(nonce), Ok(tag)) = (nonce.as_slice().try_into(), tag.try_into()) else { return false };
-    aead.decrypt_inout_detached(nonce, aad, text.into(), tag).is_ok()
+    aead.decrypt_inout_detached(nonce, additional, text.into(), tag).is_ok()
 }
 
 /// CCM authenticates the plaintext, so it has to decrypt before it knows.
-fn open_copy<A: AeadInOut>(aead: &A, nonce: &[u8; NONCE], aad: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
+fn open_copy<A: AeadInOut>(aead: &A, nonce: &[u8; NONCE], additional: &[u8], text: &mut [u8], tag: &[u8]) -> bool {
     let mut copy = text.to_vec();
-    let opened = open(aead, nonce, aad, &mut copy, tag);
+    let opened = open(aead, nonce, additional, &mut copy, tag);
     if opened {
         text.copy_from_slice(&copy);
     }
@@ -136,21 +136,21 @@ impl Keys {
         } else {
             nonce.get_mut(NONCE - before..)?.copy_from_slice(body.get(..before)?);
         }
-        let mut aad = [0; 13];
-        let aad = if self.tls_1_3 {
-            let aad = aad.get_mut(..5)?;
-            aad.copy_from_slice(&header);
-            aad
+        let mut additional = [0; 13];
+        let additional = if self.tls_1_3 {
+            let additional = additional.get_mut(..5)?;
+            additional.copy_from_slice(&header);
+            additional
         } else {
             // RFC 5246, section 6.2.3.3: the length of the plaintext, not of the record.
             let length = u16::try_from(end - before).ok()?;
-            aad.get_mut(..8)?.copy_from_slice(&sequence.to_be_bytes());
-            aad.get_mut(8..11)?.copy_from_slice(header.get(..3)?);
-            aad.get_mut(11..)?.copy_from_slice(&length.to_be_bytes());
-            &mut aad[..]
+            additional.get_mut(..8)?.copy_from_slice(&sequence.to_be_bytes());
+            additional.get_mut(8..11)?.copy_from_slice(header.get(..3)?);
+            additional.get_mut(11..)?.copy_from_slice(&length.to_be_bytes());
+            &mut additional[..]
         };
         let (text, tag) = body.split_at_mut(end);
-        self.aead.open(&nonce, aad, text.get_mut(before..)?, tag).then_some(before..end)
+        self.aead.open(&nonce, additional, text.get_mut(before..)?, tag).then_some(before..end)
     }
 }
 
@@ -180,7 +180,9 @@ fn expand_label(hash: Hash, secret: &Secret, label: &[u8], to: &mut [u8]) -> Opt
 fn expand_1_2<M: Mac + hmac::KeyInit>(secret: &[u8], seed: &[u8], to: &mut [u8]) -> Option<()> {
     let mac = |parts: [&[u8]; 2]| {
         let mut mac = <M as hmac::KeyInit>::new_from_slice(secret).ok()?;
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         Some(mac.finalize().into_bytes())
     };
     let mut a = mac([seed, &[]])?;
