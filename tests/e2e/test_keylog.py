@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +24,7 @@ from tests.e2e.waiting import Lines, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.e2e,
@@ -232,7 +233,7 @@ def get(path: str, more: str = "") -> str:
 
 def test_key_updates_of_both_sides_are_followed(nginx: Nginx, tmp_path: Path) -> None:
     file, keylog = tmp_path / "calls.pcap", tmp_path / "keys"
-    say = [
+    say: list[Said] = [
         b"Verify return code",
         get("/1"),
         b"this is /1",

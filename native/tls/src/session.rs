@@ -142,8 +142,9 @@ impl Session {
 
     /// Nothing more can come: the state is final.
     pub fn finish(&mut self) {
-        self.counts.without_secret += self.waiting.len() as u64;
-        self.waiting = Vec::new();
+        let waiting = std::mem::take(&mut self.waiting).len() as u64;
+        self.counts.records += waiting;
+        self.counts.without_secret += waiting;
     }
 
     fn half(&mut self, side: Side) -> &mut Half {
@@ -346,28 +347,29 @@ impl Session {
 
     /// Early data and what follows it wait until the server has said whether it takes early data.
     fn wait(&mut self, side: Side, record: &mut Record, out: &mut impl Plaintext) {
+        let fits = self.waiting_bytes + record.body.len() <= WAITING;
+        if side == Side::Client && self.early != Early::Refused && fits {
+            self.waiting_bytes += record.body.len();
+            self.waiting.push(std::mem::take(record));
+            return;
+        }
         self.counts.records += 1;
-        if side == Side::Server || self.early == Early::Refused {
-            let count =
-                if side == Side::Client { &mut self.counts.early_refused } else { &mut self.counts.without_secret };
-            *count += 1;
+        if side == Side::Client && self.early == Early::Refused {
+            self.counts.early_refused += 1;
             return;
         }
-        self.waiting_bytes += record.body.len();
-        if self.waiting_bytes > WAITING {
-            self.counts.holed += 1;
-            out.lost(side, None, record.time());
-            return;
-        }
-        self.waiting.push(std::mem::take(record));
+        self.counts.without_secret += 1;
+        out.lost(side, None, record.time());
     }
 
     fn refuse_early(&mut self) {
         if self.early == Early::Offered {
             self.early = Early::Refused;
         }
-        self.counts.early_refused += self.waiting.len() as u64;
-        self.waiting = Vec::new();
+        let waiting = std::mem::take(&mut self.waiting).len() as u64;
+        self.counts.records += waiting;
+        self.counts.early_refused += waiting;
+        self.waiting_bytes = 0;
     }
 
     /// The server has said whether it takes early data; where that can't be read, what waits can't be judged.
@@ -386,7 +388,6 @@ impl Session {
 
     fn drain(&mut self, out: &mut impl Plaintext) {
         for mut record in std::mem::take(&mut self.waiting) {
-            self.counts.records -= 1;
             self.protected(Side::Client, &mut record, out);
         }
         self.waiting_bytes = 0;
