@@ -50,6 +50,7 @@ pub fn endpoints(cookie: u64, role: Option<Role>) -> Endpoints {
         netns: None,
         cgroup: None,
         process: None,
+        tls: None,
     }
 }
 

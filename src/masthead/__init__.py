@@ -14,30 +14,35 @@ are. Nothing is loaded before the first call.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from masthead.api.live import Batches
     from masthead.api.store import Store
 
 __all__ = ["capture", "open", "replay"]
 
 
-def replay(path: str, *, config: str | None = None, **settings: object) -> Batches:
+def replay(path: str, *, keylog: str | Sequence[str] = (), config: str | None = None, **settings: object) -> Batches:
     """Iterate the exchanges recorded in a pcap or pcapng file.
 
     Args:
         path: The file, plain or `.gz`; `-` for standard input.
+        keylog: Key log files (SSLKEYLOGFILE, RFC 9850) that open its TLS connections.
         config: A masthead.toml; without it the defaults count.
         **settings: Single settings by section and key, such as `request_allow=["host"]`.
 
     Raises:
-        masthead.errors.InputError: The file can't be opened or is no capture file.
+        masthead.errors.InputError: The file or a key log can't be opened, or it is no capture file.
         masthead.errors.ConfigError: A setting is wrong.
     """
     from masthead.api.live import open_replay  # noqa: PLC0415 - nothing heavy at import
 
-    return open_replay(path, config, settings)
+    keylogs = [keylog] if isinstance(keylog, (str, os.PathLike)) else list(keylog)
+    return open_replay(path, keylogs, config, settings)
 
 
 def capture(*, config: str | None = None, **settings: object) -> Batches:

@@ -183,7 +183,7 @@ class Replay:
             options_json: As `masthead.sources.replay_options` makes it.
 
         Raises:
-            masthead.errors.InputError: It can't be opened or is no capture file.
+            masthead.errors.InputError: It or a key log can't be opened, or it is no capture file.
         """
 
     @property

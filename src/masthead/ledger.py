@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # What is missing from the log although it should be there. `rows.filtered` and `rows.sampled_out` were asked for.
-_LOSSES = ("kernel.refused.", "records.failed.", "rows.failed_at_sink", "notes.gaps")
-_SECTIONS = ("kernel", "records", "rows", "notes")
+_LOSSES = ("kernel.refused.", "tls.lost.", "records.failed.", "rows.failed_at_sink", "notes.gaps")
+# Sections of which nothing is shown that never happened.
+_REMARKS = ("tls", "notes")
+_SECTIONS = ("kernel", "tls", "records", "rows", "notes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Ledger:
         for name, count in self.counts.items():
             short = name.removeprefix(prefix)
             # A reason that never happened says nothing; the stages themselves do, at zero too.
-            if name.startswith(prefix) and (count or "." not in short) and (count or section != "notes"):
+            if name.startswith(prefix) and (count or "." not in short) and (count or section not in _REMARKS):
                 yield short.replace(".", ":"), count
 
 

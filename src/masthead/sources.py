@@ -10,6 +10,8 @@ from masthead.extension import native
 from masthead.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from masthead._native import Rules
     from masthead.batch import Batch
     from masthead.config import Config
@@ -55,9 +57,14 @@ def capture_options(config: Config) -> str:
     )
 
 
-def replay_options(config: Config) -> str:
+def replay_options(config: Config, keylogs: Sequence[str] = ()) -> str:
     """Give the options of `masthead._native.Replay`."""
-    return json.dumps({"max_head_bytes": config.capture.max_head_bytes, "batch_rows": BATCH_ROWS})
+    options = {
+        "max_head_bytes": config.capture.max_head_bytes,
+        "batch_rows": BATCH_ROWS,
+        "keylogs": [os.fspath(path) for path in keylogs],
+    }
+    return json.dumps(options)
 
 
 class CaptureSource:
@@ -110,13 +117,14 @@ class ReplaySource:
         path: The file, or `-` for standard input.
         config: The head limit.
         rules: Applied while batches are built.
+        keylogs: Key log files (SSLKEYLOGFILE, RFC 9850) for its TLS connections.
 
     Raises:
-        InputError: It can't be opened or is no capture file.
+        InputError: It, or a key log, can't be opened, or it is no capture file.
     """
 
-    def __init__(self, path: str, config: Config, rules: Rules) -> None:
-        self._replay = native().Replay(path, rules, replay_options(config))
+    def __init__(self, path: str, config: Config, rules: Rules, keylogs: Sequence[str] = ()) -> None:
+        self._replay = native().Replay(path, rules, replay_options(config, keylogs))
         self.closed = False
 
     @property

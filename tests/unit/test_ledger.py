@@ -51,3 +51,11 @@ def test_people_read_each_stage_and_whether_it_adds_up() -> None:
         "  everything is accounted for",
     ]
     assert "DOES NOT ADD UP" in Ledger({}, closed=False).text()
+
+
+def test_what_was_lost_within_tls_is_a_loss_and_shown() -> None:
+    tls = {"connections": 2, "decrypted": 1, "unread": {"no_secrets": 1, "suite": 0}, "lost": {"failed": 3, "place": 0}}
+    ledger = Ledger.from_json(json.dumps({"tls": tls, "closed": True}))
+    assert ledger.lost() == {"tls.lost.failed": 3}
+    assert "connections 2  decrypted 1  unread:no_secrets 1  lost:failed 3" in ledger.text()
+    assert "suite" not in ledger.text()

@@ -226,6 +226,19 @@ impl Connections {
         }
     }
 
+    /// Bytes of one direction are missing, and nobody knows how many: what is under way there ends here, with the mark
+    /// `gap`, and reading starts again at a message that can be told for certain.
+    pub fn lose(&mut self, cookie: u64, egress: bool, time: u64, log: &mut impl Log) {
+        self.ledger.consumed += 1;
+        let Some(connection) = self.map.get_mut(&cookie) else {
+            self.ledger.failed_unknown += 1;
+            return;
+        };
+        self.ledger.used += 1;
+        connection.last_time = time;
+        connection.pairing.lose(egress, time, &mut self.ledger, log);
+    }
+
     /// The socket is gone: what is open is logged as it stands.
     pub fn close(&mut self, cookie: u64, last: &Segment<'_>, log: &mut impl Log) {
         self.ledger.consumed += 1;

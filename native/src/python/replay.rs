@@ -15,7 +15,7 @@ use serde_json::json;
 use super::batch::Batch;
 use super::rules::Rules;
 use crate::batch::{Rows, Source};
-use crate::replay::{replay, Flows, OpenError, Progress, Reader};
+use crate::replay::{keylog, replay, Flows, OpenError, Problems, Progress, Reader};
 
 pyo3::import_exception!(masthead.errors, InputError);
 
@@ -30,6 +30,9 @@ const ORIGIN: &str = "pcap";
 struct Options {
     max_head_bytes: usize,
     batch_rows: usize,
+    /// Key log files (SSLKEYLOGFILE).
+    #[serde(default)]
+    keylogs: Vec<PathBuf>,
 }
 
 /// The `pcap` source: one recorded file.
@@ -41,6 +44,7 @@ pub(crate) struct Replay {
 struct State {
     reader: Reader,
     flows: Flows,
+    keylog_problems: Problems,
     connections: Connections,
     rows: Rows<()>,
     batch_rows: usize,
@@ -70,8 +74,12 @@ impl State {
         let waiting = self.batches.iter().map(RecordBatch::num_rows).sum::<usize>() + self.rows.len();
         let held = open + waiting as u64;
         let opened = rows.opened + open;
-        let closed =
-            counts.closed() && records.closed() && opened == self.written + held + rows.filtered + rows.sampled_out;
+        let (tls, tls_open) = (self.flows.tls, self.flows.tls_open());
+        // What an open connection has counted so far it tells at its end.
+        let closed = tls.closed(tls_open)
+            && counts.closed()
+            && records.closed()
+            && opened == self.written + held + rows.filtered + rows.sampled_out;
         json!({
             "kernel": {},
             "records": {
@@ -106,6 +114,32 @@ impl State {
                 "gaps": records.lost,
                 "gap_bytes": records.gap_bytes,
             },
+            "tls": {
+                "connections": tls.connections,
+                "decrypted": tls.decrypted,
+                "open": tls_open,
+                "unread": {
+                    "no_secrets": tls.no_secrets,
+                    "wrong_secrets": tls.wrong_secrets,
+                    "no_handshake": tls.no_hello,
+                    "version": tls.version,
+                    "suite": tls.suite,
+                    "unfinished": tls.unfinished,
+                },
+                "renegotiated": tls.renegotiated,
+                "segments": tls.segments,
+                "duplicate": tls.duplicate,
+                "outside_window": tls.outside_window,
+                "records": tls.records.records,
+                "records_opened": tls.records.opened,
+                "lost": {
+                    "failed": tls.records.failed,
+                    "bytes_missing": tls.records.holed,
+                    "without_secret": tls.records.without_secret,
+                    "place": tls.records.lost,
+                },
+                "early_refused": tls.records.early_refused,
+            },
             "closed": closed,
         })
         .to_string()
@@ -121,10 +155,16 @@ impl Replay {
             serde_json::from_str(options_json).map_err(|error| PyValueError::new_err(error.to_string()))?;
         // Opening a named pipe, or the first bytes of one, may take a while.
         let reader = py.detach(|| Reader::open(&path)).map_err(|error| input_error(&path, &error))?;
+        let (mut flows, mut keylog_problems) = (Flows::default(), Problems::default());
+        for path in &options.keylogs {
+            py.detach(|| keylog::read(path, &mut flows.secrets, &mut keylog_problems))
+                .map_err(|error| input_error(path, &OpenError::Io(error)))?;
+        }
         let limits = Limits { max_head_bytes: options.max_head_bytes, ..Limits::default() };
         let state = State {
             reader,
-            flows: Flows::default(),
+            flows,
+            keylog_problems,
             connections: Connections::new(limits),
             rows: Rows::new(rules.share(), (), Source::Pcap, ORIGIN),
             batch_rows: options.batch_rows,
@@ -137,7 +177,13 @@ impl Replay {
 
     #[getter]
     fn problems(&self, py: Python<'_>) -> Vec<String> {
-        py.detach(|| self.state().reader.problems())
+        py.detach(|| {
+            let state = self.state();
+            let mut lines = state.keylog_problems.lines();
+            lines.extend(state.reader.problems());
+            lines.extend(state.flows.tls.sentence().filter(|_| state.ended));
+            lines
+        })
     }
 
     fn next(&self, py: Python<'_>) -> PyResult<Option<Batch>> {

@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 
 use heads::connection::{Connections, Segment};
 use heads::exchange::{Endpoints, Log};
+use tls::secrets::Secrets;
 
+use super::content::Content;
 use super::packet::{Packet, Vlans};
+use super::tls::{TlsCounts, TlsFlow, To};
 
 /// How long packets of a closed connection are taken for stragglers: two maximum segment lifetimes (RFC 9293,
 /// section 3.4.2), nanoseconds.
@@ -56,6 +59,7 @@ struct Flow {
     /// What the core was told last of acceptance, by sender.
     told: [Option<u32>; 2],
     last: u64,
+    content: Content,
 }
 
 /// All connections of a capture.
@@ -67,6 +71,9 @@ pub(crate) struct Flows {
     /// Packets that came after their connection had closed.
     pub(crate) stragglers: u64,
     sweep_at: usize,
+    /// What is known of TLS connections.
+    pub(crate) secrets: Secrets,
+    pub(crate) tls: TlsCounts,
 }
 
 /// Signed distance from `from` to `to` in sequence space.
@@ -83,6 +90,8 @@ fn raise(highest: &mut Option<u32>, to: u32) {
 impl Flows {
     /// Takes the next packet of the file.
     pub(crate) fn packet(&mut self, packet: &Packet<'_>, connections: &mut Connections, log: &mut impl Log) {
+        let Self { secrets, tls: counts, .. } = self;
+        let mut to = To { secrets, counts, connections, log };
         let sender = usize::from(packet.source > packet.destination);
         let mut ends = [packet.source, packet.destination];
         ends.sort_unstable();
@@ -92,16 +101,16 @@ impl Flows {
                 if flow.closed {
                     self.stragglers += 1;
                 } else {
-                    flow.packet(packet, sender, &key, connections, log);
+                    flow.packet(packet, sender, &key, &mut to);
                 }
                 return;
             }
-            Some(flow) => flow.close(connections, log),
-            None => self.sweep(packet.time, connections, log),
+            Some(flow) => flow.close(&key, &mut to),
+            None => sweep(&mut self.map, &mut self.sweep_at, packet.time, &mut to),
         }
         self.connections += 1;
         let mut flow = Flow::new(self.connections, packet, sender);
-        flow.packet(packet, sender, &key, connections, log);
+        flow.packet(packet, sender, &key, &mut to);
         self.map.insert(key, flow);
     }
 
@@ -113,34 +122,41 @@ impl Flows {
 
     /// The file is over.
     pub(crate) fn finish(&mut self, connections: &mut Connections, log: &mut impl Log) {
-        let mut flows: Vec<Flow> = self.map.drain().map(|(_, flow)| flow).collect();
-        flows.sort_unstable_by_key(|flow| flow.number);
-        for flow in &mut flows {
-            flow.close(connections, log);
+        let mut flows: Vec<(Key, Flow)> = self.map.drain().collect();
+        flows.sort_unstable_by_key(|(_, flow)| flow.number);
+        let Self { secrets, tls: counts, .. } = self;
+        let mut to = To { secrets, counts, connections, log };
+        for (key, flow) in &mut flows {
+            flow.close(key, &mut to);
         }
         connections.finish(log);
     }
 
-    /// Makes room for one more: closed connections go first, then those that were silent longest.
-    fn sweep(&mut self, now: u64, connections: &mut Connections, log: &mut impl Log) {
-        if self.map.len() < self.sweep_at.max(FEW) {
-            return;
-        }
-        self.map.retain(|_, flow| !(flow.closed && now.saturating_sub(flow.last) > LINGER));
-        if self.map.len() >= FLOWS {
-            let mut silent: Vec<(bool, u64, u64, Key)> =
-                self.map.iter().map(|(key, flow)| (!flow.closed, flow.last, flow.number, *key)).collect();
-            let (oldest, ..) =
-                silent.select_nth_unstable_by_key(FLOWS / 2, |(open, last, number, _)| (*open, *last, *number));
-            oldest.sort_unstable_by_key(|(_, _, number, _)| *number);
-            for (.., key) in &*oldest {
-                if let Some(mut flow) = self.map.remove(key) {
-                    flow.close(connections, log);
-                }
+    /// TLS connections that are not judged yet.
+    pub(crate) fn tls_open(&self) -> u64 {
+        self.map.values().filter(|flow| !flow.closed && matches!(flow.content, Content::Tls(_))).count() as u64
+    }
+}
+
+/// Makes room for one more: closed connections go first, then those that were silent longest.
+fn sweep(map: &mut HashMap<Key, Flow>, sweep_at: &mut usize, now: u64, to: &mut To<'_, impl Log>) {
+    if map.len() < (*sweep_at).max(FEW) {
+        return;
+    }
+    map.retain(|_, flow| !(flow.closed && now.saturating_sub(flow.last) > LINGER));
+    if map.len() >= FLOWS {
+        let mut silent: Vec<(bool, u64, u64, Key)> =
+            map.iter().map(|(key, flow)| (!flow.closed, flow.last, flow.number, *key)).collect();
+        let (oldest, ..) =
+            silent.select_nth_unstable_by_key(FLOWS / 2, |(open, last, number, _)| (*open, *last, *number));
+        oldest.sort_unstable_by_key(|(_, _, number, _)| *number);
+        for (.., key) in &*oldest {
+            if let Some(mut flow) = map.remove(key) {
+                flow.close(key, to);
             }
         }
-        self.sweep_at = (self.map.len() * 2).min(FLOWS);
     }
+    *sweep_at = (map.len() * 2).min(FLOWS);
 }
 
 impl Flow {
@@ -156,6 +172,7 @@ impl Flow {
             ends: [End::default(); 2],
             told: [None; 2],
             last: packet.time,
+            content: Content::default(),
         }
     }
 
@@ -169,14 +186,7 @@ impl Flow {
         self.closed && packet.time.saturating_sub(self.last) > LINGER
     }
 
-    fn packet(
-        &mut self,
-        packet: &Packet<'_>,
-        sender: usize,
-        key: &Key,
-        connections: &mut Connections,
-        log: &mut impl Log,
-    ) {
+    fn packet(&mut self, packet: &Packet<'_>, sender: usize, key: &Key, to: &mut To<'_, impl Log>) {
         self.last = packet.time;
         let rst = packet.flags.rst && self.resets(packet, sender);
         // What a reset carries is text for people, not a part of the stream (RFC 9293, section 3.5.3).
@@ -185,9 +195,7 @@ impl Flow {
         let seq = packet.seq.wrapping_add(u32::from(packet.flags.syn));
         let fin = packet.flags.fin && !packet.flags.rst;
         self.note(packet, sender, seq, seq.wrapping_add(span), fin);
-        if span > 0 && !self.opened {
-            self.open(key, connections, log);
-        }
+        self.opened |= span > 0;
         let accepted = [self.accepted(0), self.accepted(1)];
         if self.opened && (span > 0 || fin || rst || accepted != self.told) {
             self.told = accepted;
@@ -203,10 +211,10 @@ impl Flow {
                 rst,
                 cut: bytes.len() < span as usize,
             };
-            connections.segment(self.number, &segment, log);
+            self.take(&segment, key, to);
         }
         if rst || self.both_ended() {
-            self.close(connections, log);
+            self.close(key, to);
         }
     }
 
@@ -263,10 +271,43 @@ impl Flow {
         ended(low, high) && ended(high, low)
     }
 
-    fn open(&mut self, key: &Key, connections: &mut Connections, log: &mut impl Log) {
-        self.opened = true;
+    /// Hands a segment on, to where the connection's first bytes say that it belongs.
+    fn take(&mut self, segment: &Segment<'_>, key: &Key, to: &mut To<'_, impl Log>) {
+        match &mut self.content {
+            Content::Plain => to.connections.segment(self.number, segment, to.log),
+            Content::Tls(tls) => tls.segment(segment, to),
+            Content::Undecided(undecided) => {
+                let sender = if segment.egress { self.local } else { 1 - self.local };
+                let client = self.joined || !segment.egress;
+                let verdict = undecided.judge(segment, self.ends[sender].initial, client);
+                undecided.hold(segment);
+                if let Some(tls) = verdict {
+                    self.decide(tls, segment.egress, key, to);
+                }
+            }
+        }
+    }
+
+    /// What waited until now goes its way.
+    fn decide(&mut self, tls: bool, egress: bool, key: &Key, to: &mut To<'_, impl Log>) {
+        let endpoints = self.endpoints(key);
+        let content = if tls {
+            to.counts.connections += 1;
+            Content::Tls(Box::new(TlsFlow::new(endpoints, egress)))
+        } else {
+            to.connections.open(endpoints, self.joined, to.log);
+            Content::Plain
+        };
+        if let Content::Undecided(mut undecided) = std::mem::replace(&mut self.content, content) {
+            for held in undecided.held() {
+                self.take(&held.segment(), key, to);
+            }
+        }
+    }
+
+    fn endpoints(&self, key: &Key) -> Endpoints {
         let end = |which: usize| (key.ends[which].ip(), key.ends[which].port());
-        let endpoints = Endpoints {
+        Endpoints {
             cookie: self.number,
             role: None,
             client: end(1 - self.local),
@@ -275,13 +316,15 @@ impl Flow {
             cgroup: None,
             process: None,
             tls: None,
-        };
-        connections.open(endpoints, self.joined, log);
+        }
     }
 
     /// Nothing more can come: what was acknowledged and never seen is missing for good.
-    fn close(&mut self, connections: &mut Connections, log: &mut impl Log) {
+    fn close(&mut self, key: &Key, to: &mut To<'_, impl Log>) {
         if self.opened && !self.closed {
+            if matches!(self.content, Content::Undecided(_)) {
+                self.decide(false, false, key, to);
+            }
             let accepted = |sender: usize| {
                 let (seen, acked) = (self.ends[sender].seen?, self.ends[1 - sender].acked?);
                 // One more than seen is a FIN that was not captured.
@@ -303,8 +346,14 @@ impl Flow {
                 rst: false,
                 cut: false,
             };
-            connections.segment(self.number, &last, log);
-            connections.close(self.number, &last, log);
+            if let Content::Tls(tls) = &mut self.content {
+                tls.close(&last, to);
+                // Its memory: of a closed connection only stragglers can come.
+                self.content = Content::Plain;
+            } else {
+                to.connections.segment(self.number, &last, to.log);
+                to.connections.close(self.number, &last, to.log);
+            }
         }
         self.closed = true;
     }

@@ -1,11 +1,13 @@
 //! Recorded traffic: a pcap or pcapng file in, exchanges out, by the same parser as live traffic.
 //!
 //! Bytes go one way: [`input`] (plain or gzip) -> [`pcap`] or [`pcapng`] (records) -> [`packet`] (TCP segments) ->
-//! [`flows`] (connections, acceptance) -> [`heads::connection::Connections`]. What is damaged is read as far as it
+//! [`flows`] (connections, acceptance) -> [`heads::connection::Connections`]. TLS makes a detour through [`tls`] on the way. What is damaged is read as far as it
 //! goes and told in [`Reader::problems`]; no file can make this panic, loop or fill the memory.
 
+mod content;
 pub(crate) mod flows;
 mod input;
+pub(crate) mod keylog;
 pub(crate) mod packet;
 mod pcap;
 mod pcapng;
@@ -13,8 +15,10 @@ mod problems;
 mod reader;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 
 pub(crate) use flows::Flows;
+pub(crate) use problems::Problems;
 pub(crate) use reader::{OpenError, Reader};
 
 use heads::connection::Connections;
@@ -43,6 +47,9 @@ pub(crate) fn replay(
     for _ in 0..packets {
         match reader.advance() {
             reader::Step::Record(record) => {
+                if let Some(secrets) = reader.secrets() {
+                    flows.secrets.absorb(secrets);
+                }
                 if let Some(packet) = reader.packet(&record) {
                     flows.packet(&packet, connections, log);
                 }

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use pcap_parser::pcapng::{parse_block_be, parse_block_le, Block, InterfaceDescriptionBlock, OptionCode};
 
+use tls::keylog;
+use tls::secrets::Secrets;
+
 use super::input::Window;
 use super::reader::{need, Record, Stop, MAX_RECORD};
 
@@ -13,6 +16,9 @@ const INTERFACE: u32 = 1;
 const OLD_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+const SECRETS: u32 = 0xA;
+/// "TLSK": secrets in the format of SSLKEYLOGFILE.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 const BYTE_ORDER: u32 = 0x1A2B_3C4D;
 
 /// Type, length, length again: the shortest block.
@@ -76,6 +82,7 @@ pub(crate) struct Sections {
     /// Time of the packet before: all that is known of one without a stamp.
     time: u64,
     told_of_no_time: bool,
+    secrets: Secrets,
 }
 
 /// One block, whole in the window.
@@ -97,6 +104,11 @@ impl Sections {
             let Some(block) = self.whole(window, &mut problem)? else {
                 continue;
             };
+            if block.kind == SECRETS {
+                let bytes = window.here().get(..block.length).unwrap_or_default();
+                let at = window.offset();
+                self.learn(bytes, |what| problem(at, what));
+            }
             let content = self.content(window.here().get(..block.length).unwrap_or_default(), &block);
             match content.and_then(|content| self.record(content, block.length)) {
                 Ok(Some((record, remark))) => {
@@ -184,6 +196,28 @@ impl Sections {
             }
             _ => Err("a damaged packet block; left out"),
         }
+    }
+
+    /// Takes in what a Decryption Secrets Block has for TLS (draft-ietf-opsawg-pcapng, section 4.7).
+    fn learn(&mut self, bytes: &[u8], mut problem: impl FnMut(&str)) {
+        if word(bytes, 8, self.big_endian) != TLS_KEY_LOG {
+            return;
+        }
+        let length = word(bytes, 12, self.big_endian) as usize;
+        let Some(log) = bytes.get(16..bytes.len() - 4).and_then(|rest| rest.get(..length)) else {
+            return problem("a Decryption Secrets Block that claims more bytes than it has; left out");
+        };
+        let mut reader = keylog::Reader::default();
+        let mut tell = |line, fault: keylog::Fault| {
+            problem(&format!("a Decryption Secrets Block, line {line}: {}", fault.text()));
+        };
+        reader.feed(log, &mut self.secrets, &mut tell);
+        reader.finish(&mut self.secrets, &mut tell);
+    }
+
+    /// Hands over the secrets that have come since.
+    pub(crate) fn secrets(&mut self) -> Option<Secrets> {
+        (!self.secrets.is_empty()).then(|| std::mem::take(&mut self.secrets))
     }
 
     /// A Simple Packet Block is as long as the wire says, or as the first interface cuts, without a time.

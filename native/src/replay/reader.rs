@@ -10,6 +10,7 @@ use super::packet::{self, Packet, Unread};
 use super::pcap;
 use super::pcapng::{self, Sections};
 use super::problems::Problems;
+use tls::secrets::Secrets;
 
 /// Bytes of one packet or block at most. The largest packets that exist (BIG TCP on loopback) have 512 KiB; a number
 /// beyond this is damage, and must not become an allocation.
@@ -177,6 +178,14 @@ impl Reader {
             unknown_links: BTreeSet::new(),
             ended: false,
         })
+    }
+
+    /// Secrets that the file had on the way to its last record (Decryption Secrets Blocks).
+    pub(crate) fn secrets(&mut self) -> Option<Secrets> {
+        match &mut self.format {
+            Format::Pcapng(sections) => sections.secrets(),
+            Format::Pcap(_) => None,
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -12,7 +12,7 @@ from masthead.rules import compile_rules
 from masthead.sources import CaptureSource, ReplaySource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from masthead._native import Batch
     from masthead.ledger import Ledger
@@ -78,10 +78,10 @@ class Batches:
         return self._source.problems if isinstance(self._source, ReplaySource) else []
 
 
-def open_replay(path: str, config: str | None, settings: Mapping[str, object]) -> Batches:
+def open_replay(path: str, keylogs: Sequence[str], config: str | None, settings: Mapping[str, object]) -> Batches:
     """Open a recorded file."""
     read = read_settings(config, settings)
-    return Batches(ReplaySource(path, read, compile_rules(read)))
+    return Batches(ReplaySource(path, read, compile_rules(read), keylogs))
 
 
 def open_capture(config: str | None, settings: Mapping[str, object]) -> Batches:

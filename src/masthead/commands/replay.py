@@ -24,6 +24,7 @@ examples:
   masthead replay calls.pcapng.gz | jq .url.path
   tcpdump -w - port 8080 | masthead replay -
   masthead replay --output table --status 5xx monday.pcap tuesday.pcap
+  SSLKEYLOGFILE=keys.log curl https://...; masthead replay --keylog keys.log calls.pcap
 
 What is damaged in a file is told on standard error and the rest is read all the same;
 the exit code is 2 only when nothing could be read. The [output] section of masthead.toml
@@ -35,6 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the verb takes."""
     parser.epilog = _EPILOG
     parser.add_argument("files", metavar="FILE", nargs="+", help="pcap or pcapng, plain or .gz; - for standard input")
+    parser.add_argument(
+        "--keylog",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="key log (SSLKEYLOGFILE) that opens the TLS connections of the files; may be given several times",
+    )
     parser.add_argument("--ledger", action="store_true", help="print the account at the end, on standard error")
     flags.add_config_flag(parser)
     flags.add_flags(parser, "which calls", (*flags.FILTER_PORTS, *flags.FILTER))
@@ -53,15 +61,15 @@ def execute(parsed: argparse.Namespace) -> int:
         if sink.gone:
             break
         try:
-            accounts.append(_replay(file, config, rules, sink))
+            accounts.append(_replay(file, parsed.keylog, config, rules, sink))
         except InputError as error:
             complain(str(error))
     sink.close()
     return _conclude(accounts, sink, show=parsed.ledger)
 
 
-def _replay(file: str, config: Config, rules: Rules, sink: Sink) -> Ledger:
-    source = ReplaySource(file, config, rules)
+def _replay(file: str, keylogs: list[str], config: Config, rules: Rules, sink: Sink) -> Ledger:
+    source = ReplaySource(file, config, rules, keylogs)
     pipeline = Pipeline(source, [sink])
     while pipeline.step(timeout_ms=0) and not pipeline.gone:
         pass

@@ -197,6 +197,17 @@ impl Parser {
         }
     }
 
+    /// Bytes are missing, and nobody knows how many: no length can be counted on any more.
+    pub fn lose_place(&mut self, time: u64) -> Event {
+        match self.state {
+            State::Waiting | State::Opaque => return Event::More,
+            State::Head => self.finish_head(time),
+            _ => {}
+        }
+        self.state = State::Lost;
+        Event::Lost
+    }
+
     /// How the body of [`Parser::message`] is framed. Returns `End` when there is none.
     pub fn proceed(&mut self, framing: Framing) -> Event {
         self.state = match framing {

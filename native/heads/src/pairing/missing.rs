@@ -58,6 +58,27 @@ impl Pairing {
         self.skipped(egress, count, false, at, ledger, log);
     }
 
+    /// Bytes are missing, and nobody knows how many.
+    pub fn lose(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        if self.opaque() {
+            return;
+        }
+        ledger.gaps += 1;
+        let Some(kind) = self.kind(egress) else {
+            self.unsure = true;
+            self.undecided = None;
+            return;
+        };
+        self.last_egress = Some(egress);
+        if self.parser(kind).lost() {
+            return;
+        }
+        let place = Reading::of(self.parser(kind));
+        self.mark(kind, place, Marks::GAP);
+        let event = self.parser(kind).lose_place(time);
+        self.on(kind, event, ledger, log);
+    }
+
     /// Marks the message that is being read in one direction, if any.
     pub(super) fn mark(&mut self, kind: Kind, place: Reading, mark: Marks) {
         let (exchange, slot) = match kind {
