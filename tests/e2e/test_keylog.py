@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import sys
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING, Any
 
 import pytest

@@ -236,7 +236,7 @@ impl Connections {
         };
         self.ledger.used += 1;
         connection.last_time = time;
-        connection.pairing.lose(egress, time, &mut self.ledger, log);
+        connection.speech.lose(egress, time, &mut self.ledger, log);
     }
 
     /// The socket is gone: what is open is logged as it stands.

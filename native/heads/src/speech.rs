@@ -150,6 +150,16 @@ impl Speech {
         self.pairing.gap(egress, count, at, ledger, log);
     }
 
+    /// Bytes are missing, and nobody knows how many.
+    pub fn lose(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
+        if let Some(http2) = &mut self.http2 {
+            http2.lose(egress, ledger, log);
+            return;
+        }
+        self.pass_probe(egress, None, Place { time, seq: 0 }, ledger, log);
+        self.pairing.lose(egress, time, ledger, log);
+    }
+
     pub fn end(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         self.give_up_early(ledger, log);
         match &mut self.http2 {

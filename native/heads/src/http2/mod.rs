@@ -236,6 +236,22 @@ impl Http2 {
         self.skip(egress, count, Some(Marks::GAP), at, ledger, log);
     }
 
+    /// Bytes are missing, and nobody knows how many.
+    pub fn lose(&mut self, egress: bool, ledger: &mut Ledger, log: &mut impl Log) {
+        let kind = self.kind(egress);
+        if self.left_out || self.ended[slot(kind)] {
+            return;
+        }
+        ledger.gaps += 1;
+        if self.sides[slot(kind)].lost() {
+            if let Some(seek) = &mut self.seeks[slot(kind)] {
+                seek.gap();
+            }
+            return;
+        }
+        self.read(kind, ledger, log, |side, frames| side.lose(Marks::GAP, frames));
+    }
+
     fn skip(
         &mut self,
         egress: bool,
