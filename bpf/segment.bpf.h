@@ -17,13 +17,12 @@ const volatile __u32 wanted_role = 0;
 #define JOINED_TURNS 16
 /* Data that completes a handshake is a few segments at the most: a connection that has more was there before us. */
 #define EARLY_BYTES  16384
-/* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
-#define WALK_STEPS   1024
 
-enum {
-	INGRESS = 0,
-	EGRESS = 1
-};
+/* The bytes of the walk lie in a packet. */
+static __always_inline bool read_bytes(struct walk *walk, __u32 at, __u8 *to, __u32 size)
+{
+	return read_payload(walk->skb, at, to, size);
+}
 
 static __always_inline bool port_wanted(struct bpf_sock *sk)
 {
@@ -35,13 +34,6 @@ static __always_inline bool port_wanted(struct bpf_sock *sk)
 		if (n < (int)port_count && (ports[n] == local || ports[n] == remote))
 			return true;
 	return false;
-}
-
-static __always_inline void map_ipv4(__u8 *to, __u32 address)
-{
-	__builtin_memset(to, 0, 10);
-	to[10] = to[11] = 0xff;
-	__builtin_memcpy(to + 12, &address, 4);
 }
 
 static __always_inline void read_tuple(struct bpf_sock *sk, struct event_tuple *tuple)

@@ -196,13 +196,18 @@ pub struct Process {
     pub comm: String,
 }
 
+/// An end that is not known, as when nothing says which socket carries a TLS connection: no socket has this address.
+pub const UNKNOWN: (IpAddr, u16) = (IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
 /// What all exchanges of one connection share.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
-    /// Socket cookie; in `pcap` the connection's place in the file, counted from 1.
+    /// Socket cookie; in `pcap` the connection's place in the file, counted from 1. Inside TLS, where the socket is not
+    /// known: [`Tls::key`].
     pub cookie: u64,
     /// `None` where there is no socket of ours (`pcap`, `interface`).
     pub role: Option<Role>,
+    /// [`UNKNOWN`] where it is not known.
     pub client: (IpAddr, u16),
     pub server: (IpAddr, u16),
     /// Network namespace cookie; `None` in `pcap`.
@@ -220,6 +225,9 @@ pub struct Tls {
     /// As in `ProtocolVersion` (RFC 8446, section 4.1.2): 0x0304 is TLS 1.3.
     pub version: Option<u16>,
     pub library: Option<&'static str>,
+    /// The TLS connection's own number: a socket may carry several, one after another or one inside another, and bytes
+    /// outside of them. 0 where the socket's cookie (in `pcap`, the connection's place) says it all.
+    pub key: u64,
 }
 
 /// What carries an exchange.

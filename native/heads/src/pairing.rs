@@ -1,9 +1,10 @@
 //! Which response belongs to which request (RFC 9112, section 9.3.2), and what can still be said when a place is lost.
 
 use crate::connection::Limits;
-use crate::exchange::{Endpoints, Exchange, Log, Marks, Message};
+use crate::exchange::{Endpoints, Exchange, Log, Marks, Message, UNKNOWN};
 use crate::http1::{Event, Kind, Parser};
 use crate::ledger::Ledger;
+use crate::record::Carrier;
 use crate::stream::Place;
 use start::Undecided;
 use std::collections::VecDeque;
@@ -48,7 +49,7 @@ pub struct Pairing {
 
 impl Default for Pairing {
     fn default() -> Self {
-        let nowhere = (std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+        let nowhere = UNKNOWN;
         let endpoints = Endpoints {
             cookie: 0,
             role: None,
@@ -91,6 +92,17 @@ impl Pairing {
         self.joined = true;
         self.unsure = true;
         self.waits_for_turn = Some(false);
+    }
+
+    /// The socket that carries the connection is known now, or (`None`) no longer.
+    pub fn carry(&mut self, key: u64, carrier: Option<&Carrier>) {
+        let (local, remote) = carrier.map_or((UNKNOWN, UNKNOWN), |carrier| carrier.tuple);
+        let leaves = self.request_egress == Some(true);
+        let endpoints = &mut self.endpoints;
+        (endpoints.client, endpoints.server) = if leaves { (local, remote) } else { (remote, local) };
+        endpoints.cookie = carrier.map_or(key, |carrier| carrier.cookie);
+        endpoints.netns = carrier.map(|carrier| carrier.netns);
+        endpoints.cgroup = carrier.map(|carrier| carrier.cgroup);
     }
 
     /// Only one direction's bytes will come, and they are of this kind.
