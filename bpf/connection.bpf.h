@@ -9,6 +9,12 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+/* Places in `connection.flows`. */
+enum {
+	INGRESS = 0,
+	EGRESS = 1
+};
+
 /* Where a direction is. */
 enum flow_state {
 	FLOW_START = 0, /* at a message boundary */

@@ -6,7 +6,7 @@
 #ifndef MASTHEAD_EVENT_H
 #define MASTHEAD_EVENT_H
 
-#define EVENT_VERSION 1
+#define EVENT_VERSION 2
 
 /* What a record says. */
 enum event_kind {
@@ -16,6 +16,9 @@ enum event_kind {
 	EVENT_CLOSE = 4,      /* the socket reached TCP_CLOSE; nothing follows */
 	EVENT_EXEC = 5,       /* a process executed a file; its path follows, `copied` bytes, no NUL */
 	EVENT_ACCEPT = 6,     /* no payload: only says what TCP has accepted so far (rcv_nxt) */
+	EVENT_TLS = 7,        /* a TLS connection turned out to carry HTTP; struct event_tls follows */
+	EVENT_SOCKET = 8,     /* the socket of a TLS connection, known now or no longer; struct event_socket follows */
+	EVENT_LOOK = 9,       /* a process that may speak TLS began, or listens now: cookie is its tgid */
 };
 
 /* event.flags */
@@ -32,7 +35,9 @@ enum event_flag {
 };
 
 struct event {
-	__u64 cookie;  /* socket cookie, unique on a host until it reboots; tgid for EVENT_EXEC */
+	/* Socket cookie, unique on a host until it reboots; tgid for EVENT_EXEC and EVENT_LOOK. A connection inside TLS has
+	 * a number of its own, with EVENT_INSIDE_TLS set: its socket may carry something else too, or not be known. */
+	__u64 cookie;
 	__u64 time;    /* CLOCK_MONOTONIC, nanoseconds */
 	__u32 number;  /* per CPU, counts every record attempted: a hole is a record refused */
 	__u32 seq;     /* TCP sequence number of the first byte that this record stands for */
@@ -72,5 +77,31 @@ struct event_process {
 	char comm[16]; /* NUL padded */
 };
 _Static_assert(sizeof(struct event_process) == 32, "struct event_process is read by offset in user space");
+
+/* Set in the cookie of a connection inside TLS: no socket's cookie, which are counted from 1, comes near. */
+#define EVENT_INSIDE_TLS (1ULL << 63)
+
+/* The socket that carries a TLS connection. */
+struct event_socket {
+	struct event_connection connection;
+	__u64 cookie; /* 0: not known, and nothing else here is */
+};
+_Static_assert(sizeof(struct event_socket) == 64, "struct event_socket is read by offset in user space");
+
+struct event_tls {
+	struct event_socket socket;
+	struct event_process process; /* the one that calls the library */
+	__u32 library;                /* enum event_library */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct event_tls) == 104, "struct event_tls is read by offset in user space");
+
+enum event_library {
+	LIBRARY_OPENSSL = 1,
+	LIBRARY_BORINGSSL = 2,
+	LIBRARY_GNUTLS = 3,
+	LIBRARY_NSS = 4,
+	LIBRARY_GO = 5,
+};
 
 #endif

@@ -40,6 +40,10 @@ enum frame_type {
 #define FRAMES_JUDGED  16
 /* Fields known by their index alone that may stand before one that tells a request from a response. */
 #define INDEXED_FIELDS 8
+/* Looks at a joined connection, at turns of the conversation, before it is called something else. */
+#define JOINED_TURNS   16
+/* ... and elsewhere, for HTTP/2. */
+#define JOINED_LOOKS   255
 /* `\r\nSM\r\n\r\n`: what follows the first line of the client's preface (RFC 9113, section 3.4). */
 #define PREFACE_REST   8
 
@@ -301,9 +305,50 @@ static __always_inline enum start judge_first_frames(struct walk *walk, bool joi
 	               : START_OTHER;
 }
 
-/* A connection is HTTP/2 by its frames, not by a preface that we saw. */
-static __always_inline void join_frames(struct connection *connection, __u8 direction, bool joined)
+/*
+ * What the bytes at hand say of a connection that is undecided: START_REQUEST or START_RESPONSE, else it stays so, or is
+ * none of ours. `frames`: it is HTTP/2 by its frames.
+ */
+static __always_inline enum start judge_beginning(struct walk *walk, bool turned, bool *frames)
 {
+	struct connection *connection = walk->connection;
+	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
+	bool joined = connection->flags & CONN_JOINED;
+	enum start start = START_OTHER;
+
+	/* Streams of HTTP/2 know no turns, but a protocol that is none of ours has to end somewhere. */
+	if (joined && !turned && connection->looks++ >= JOINED_LOOKS) {
+		connection->looks = JOINED_LOOKS;
+		return START_PARTIAL;
+	}
+	if (!load(walk, size))
+		return START_PARTIAL;
+	if (!joined || turned)
+		start = judge_start(walk->slot, walk->slot->bytes, size);
+	if (start == START_PARTIAL && !joined)
+		start = START_REQUEST;
+	if (start == START_OTHER) {
+		start = judge_first_frames(walk, joined);
+		*frames = start == START_REQUEST || start == START_RESPONSE;
+		/* Frames that say nothing of who is who: others will. */
+		if (start == START_PARTIAL)
+			return START_PARTIAL;
+	}
+	if (start == START_REQUEST || start == START_RESPONSE)
+		return start;
+	if (joined && !turned)
+		return START_PARTIAL;
+	if (!joined || connection->turns++ > JOINED_TURNS) {
+		connection->kind = KIND_OTHER;
+		COUNT(other);
+	}
+	return START_OTHER;
+}
+
+/* A connection is HTTP/2 by its frames, not by a preface that we saw. */
+static __always_inline void join_frames(struct connection *connection, __u8 direction)
+{
+	bool joined = connection->flags & CONN_JOINED;
 	struct flow *this = &connection->flows[direction & 1], *other = &connection->flows[!(direction & 1)];
 
 	connection->flags |= CONN_FRAMES;

@@ -18,12 +18,35 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct in6_addr;
+
 struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
 	possible_net_t skc_net;
+	struct in6_addr {
+		__u8 octets[16];
+	} skc_v6_daddr, skc_v6_rcv_saddr;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
 	__u16 sk_protocol; /* its own member since 5.6 (bf9765145b85) */
 };
 
@@ -45,8 +68,17 @@ struct tcp_sock {
 	__u32 lsndtime; /* of the last data sent, jiffies */
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live; /* threads of the process */
+};
+
 struct task_struct {
 	int tgid;
+	struct signal_struct *signal;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
 	char comm[16];

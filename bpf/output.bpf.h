@@ -47,6 +47,11 @@ struct slot {
 	__u64 refused_read; /* the payload could not be read */
 
 	__u64 time;
+	/* Plaintext of a TLS library only: */
+	__u64 base;   /* where the bytes lie in the process */
+	__u64 behind; /* bytes of the call behind `left` */
+	__u64 late;   /* the time of its last byte */
+
 	__u32 at;   /* offset of the segment's rest in the packet */
 	__u32 left; /* bytes of the rest */
 	__u32 seq;
@@ -71,6 +76,8 @@ struct slot {
 		__u8 bytes[EVENT_CHUNK + EVENT_SLACK];
 		struct event_connection connection;
 		struct event_process process;
+		struct event_socket socket;
+		struct event_tls tls;
 	};
 };
 _Static_assert(__builtin_offsetof(struct slot, bytes) - __builtin_offsetof(struct slot, event) == sizeof(struct event),
@@ -141,6 +148,13 @@ static __always_inline bool read_payload(struct __sk_buff *skb, __u32 at, __u8 *
 	return !bpf_skb_load_bytes(skb, at, to, last + 1);
 }
 
+static __always_inline void map_ipv4(__u8 *to, __u32 address)
+{
+	__builtin_memset(to, 0, 10);
+	to[10] = to[11] = 0xff;
+	__builtin_memcpy(to + 12, &address, 4);
+}
+
 /* Takes a slot of this CPU; its number goes to `index`. */
 static __always_inline struct slot *take_slot(__u32 *index)
 {
@@ -180,16 +194,11 @@ static __always_inline void begin_event(struct slot *slot, __u32 index, __u64 co
 	event->flags = flags;
 }
 
-/* Sends the slot's event with `size` bytes behind it. */
-static __always_inline bool submit(struct slot *slot, __u32 size)
+static __always_inline bool submit_with(struct slot *slot, __u32 size, __u64 flags)
 {
-	__u64 flags = BPF_RB_NO_WAKEUP;
 	__u64 bytes = size;
 
 	slot->seen++;
-	/* Asking how full the ring is costs as much as a small copy: every eighth record will do. */
-	if (!(slot->seen & 7) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_bytes)
-		flags = BPF_RB_FORCE_WAKEUP;
 	/* In 64 bits: of a 32-bit copy older verifiers don't know that it is what was compared. */
 	barrier_var(bytes);
 	if (bytes > EVENT_CHUNK)
@@ -200,6 +209,17 @@ static __always_inline bool submit(struct slot *slot, __u32 size)
 	}
 	slot->submitted++;
 	return true;
+}
+
+/* Sends the slot's event with `size` bytes behind it. */
+static __always_inline bool submit(struct slot *slot, __u32 size)
+{
+	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	/* Asking how full the ring is costs as much as a small copy: every eighth record will do. */
+	if (!(slot->seen + 1 & 7) && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > wake_bytes)
+		flags = BPF_RB_FORCE_WAKEUP;
+	return submit_with(slot, size, flags);
 }
 
 #endif

@@ -13,19 +13,14 @@ const volatile __u32 port_count = 0;
 /* 0: both, 1: connections whose requests come in, 2: whose requests go out. */
 const volatile __u32 wanted_role = 0;
 
-/* Looks at a joined connection, at turns of the conversation, before it is called something else. */
-#define JOINED_TURNS 16
-/* ... and elsewhere, for HTTP/2. */
-#define JOINED_LOOKS 255
 /* Data that completes a handshake is a few segments at the most: a connection that has more was there before us. */
-#define EARLY_BYTES  16384
-/* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
-#define WALK_STEPS   1024
+#define EARLY_BYTES 16384
 
-enum {
-	INGRESS = 0,
-	EGRESS = 1
-};
+/* The bytes of the walk lie in a packet. */
+static __always_inline bool read_bytes(struct walk *walk, __u32 at, __u8 *to, __u32 size)
+{
+	return read_payload(walk->skb, at, to, size);
+}
 
 static __always_inline bool port_wanted(struct bpf_sock *sk)
 {
@@ -37,13 +32,6 @@ static __always_inline bool port_wanted(struct bpf_sock *sk)
 		if (n < (int)port_count && (ports[n] == local || ports[n] == remote))
 			return true;
 	return false;
-}
-
-static __always_inline void map_ipv4(__u8 *to, __u32 address)
-{
-	__builtin_memset(to, 0, 10);
-	to[10] = to[11] = 0xff;
-	__builtin_memcpy(to + 12, &address, 4);
 }
 
 static __always_inline void read_tuple(struct bpf_sock *sk, struct event_tuple *tuple)
@@ -153,37 +141,11 @@ static __always_inline void on_listener(struct __sk_buff *skb, struct packet *pa
 static __always_inline bool decide(struct bpf_sock *sk, struct connection *connection, struct walk *walk,
                                    __u8 direction, bool turned)
 {
-	__u32 size = walk->slot->left < EVENT_CHUNK ? walk->slot->left : EVENT_CHUNK;
-	bool joined = connection->flags & CONN_JOINED, frames = false;
-	enum start start = START_OTHER;
+	bool frames = false;
+	enum start start = judge_beginning(walk, turned, &frames);
 
-	/* Streams of HTTP/2 know no turns, but a protocol that is none of ours has to end somewhere. */
-	if (joined && !turned && connection->looks++ >= JOINED_LOOKS) {
-		connection->looks = JOINED_LOOKS;
+	if (start != START_REQUEST && start != START_RESPONSE)
 		return false;
-	}
-	if (!load(walk, size))
-		return false;
-	if (!joined || turned)
-		start = judge_start(walk->slot, walk->slot->bytes, size);
-	if (start == START_PARTIAL && !joined)
-		start = START_REQUEST;
-	if (start == START_OTHER) {
-		start = judge_first_frames(walk, joined);
-		frames = start == START_REQUEST || start == START_RESPONSE;
-		/* Frames that say nothing of who is who: others will. */
-		if (start == START_PARTIAL)
-			return false;
-	}
-	if (start != START_REQUEST && start != START_RESPONSE) {
-		if (joined && !turned)
-			return false;
-		if (!joined || connection->turns++ > JOINED_TURNS) {
-			connection->kind = KIND_OTHER;
-			COUNT(other);
-		}
-		return false;
-	}
 
 	bool egress = (start == START_REQUEST) == (direction == EGRESS);
 
@@ -198,7 +160,7 @@ static __always_inline bool decide(struct bpf_sock *sk, struct connection *conne
 		return false;
 	connection->kind = KIND_HTTP;
 	if (frames)
-		join_frames(connection, direction, joined);
+		join_frames(connection, direction);
 	COUNT(http);
 	return true;
 }

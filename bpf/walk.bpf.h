@@ -6,14 +6,20 @@
 #include "connection.bpf.h"
 #include "output.bpf.h"
 
+/* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
+#define WALK_STEPS 1024
+
 /* One segment on its way through. */
 struct walk {
-	struct __sk_buff *skb;
+	struct __sk_buff *skb; /* of the `socket` source only */
 	struct connection *connection;
 	struct flow *flow;
 	struct slot *slot;
 	__u32 slot_index;
 };
+
+/* The next bytes of the walk into the slot; each source says where they lie. At most EVENT_CHUNK, at least one. */
+static __always_inline bool read_bytes(struct walk *walk, __u32 at, __u8 *to, __u32 size);
 
 /* Sends a record for the next `span` bytes, of which the first `copied` stand in the slot. */
 static __always_inline void send_segment(struct walk *walk, __u32 copied, __u32 span)
@@ -38,7 +44,7 @@ static __always_inline void send_segment(struct walk *walk, __u32 copied, __u32 
 
 static __always_inline bool load(struct walk *walk, __u32 size)
 {
-	if (!read_payload(walk->skb, walk->slot->at, walk->slot->bytes, size)) {
+	if (!read_bytes(walk, walk->slot->at, walk->slot->bytes, size)) {
 		walk->slot->refused_read++;
 		return false;
 	}

@@ -17,15 +17,17 @@ fn main() {
     let mut arguments = ["-Wall", "-Werror", "-Wno-unused-function", "-mcpu=v3"].map(str::to_owned).to_vec();
     arguments.push(format!("-I{}", bpf.display()));
     arguments.extend(system_includes(&clang));
-    SkeletonBuilder::new()
-        .source(bpf.join("socket.bpf.c"))
-        .clang(&clang)
-        .clang_args(arguments)
-        .reference_obj(true)
-        .build_and_generate(out.join("socket.skel.rs"))
-        .unwrap_or_else(|error| {
-            panic!("bpf/socket.bpf.c does not compile (clang, libelf-dev, zlib1g-dev installed?): {error:#}")
-        });
+    for source in ["socket", "tls"] {
+        SkeletonBuilder::new()
+            .source(bpf.join(format!("{source}.bpf.c")))
+            .clang(&clang)
+            .clang_args(&arguments)
+            .reference_obj(true)
+            .build_and_generate(out.join(format!("{source}.skel.rs")))
+            .unwrap_or_else(|error| {
+                panic!("bpf/{source}.bpf.c does not compile (clang, libelf-dev, zlib1g-dev installed?): {error:#}")
+            });
+    }
 
     fs::write(out.join("helpers.rs"), helper_names()).expect("OUT_DIR is writable");
     pyo3_build_config::add_extension_module_link_args();

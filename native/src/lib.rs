@@ -17,7 +17,7 @@ mod _native {
     #[pymodule_export]
     use crate::python::batch::{concat, schema, Batch, BatchSchema};
     #[pymodule_export]
-    use crate::python::capture::{programs, Capture};
+    use crate::python::capture::{programs, tls_processes, Capture};
     #[pymodule_export]
     use crate::python::parse::{parse, parse_spans};
     #[pymodule_export]

@@ -404,6 +404,21 @@ def parse(data: bytes, response: bool, rules: Rules, max_head_bytes: int) -> lis
 def parse_spans(data: bytes, response: bool, finish: bool) -> list[tuple[str, int, int]]:
     """Tell the parts of one direction: `(kind, offset, length)`; `finish` says that the bytes end here."""
 
+def tls_processes(options_json: str, own_pids: list[int]) -> str:
+    """Tell, as JSON, which processes speak TLS, and whether their plaintext can be seen.
+
+    Args:
+        options_json: The `[tls]` section: `enabled`, `listening`, `processes`.
+        own_pids: Processes to leave out.
+
+    Returns:
+        `{"processes": [{"pid", "name", "executable", "library", "file", "listens", "seen", "why"}], "closed": N}`:
+        an entry for each process and library, and the number of processes that we may not look into.
+
+    Raises:
+        masthead.errors.ConfigError: The options can't be read.
+    """
+
 def programs() -> str:
     """Load every BPF program and tell, as JSON, its name, type, hook, helpers, exits and size.
 

@@ -53,6 +53,11 @@ def capture_options(config: Config) -> str:
             "batch_rows": BATCH_ROWS,
             "batch_ms": BATCH_MS,
             "own_pids": [os.getpid()],
+            "tls": {
+                "enabled": config.tls.enabled,
+                "listening": config.tls.listening,
+                "processes": list(config.tls.processes),
+            },
         }
     )
 
@@ -104,6 +109,12 @@ class CaptureSource:
     def ledger(self) -> Ledger:
         """Give the account so far."""
         return Ledger.from_json(self._capture.ledger())
+
+    @property
+    def tls_trouble(self) -> str | None:
+        """Why plaintext inside TLS can't be seen, or not all of it."""
+        trouble: str | None = json.loads(self._capture.ledger()).get("tls_trouble")
+        return trouble
 
     def close(self) -> None:
         """Detach the programs and flush."""

@@ -74,15 +74,15 @@ class Capture:
         wanted = text.encode()
         self.words.wait(lambda lines: any(wanted in line for line in lines), f"{text!r} on stderr")
 
-    def wait_rows(self, port: int, count: int) -> list[Row]:
-        """Wait until that many rows with this server port have come, and return them."""
+    def wait_rows(self, port: int, count: int, end: str | None = None, deadline: float = DEADLINE) -> list[Row]:
+        """Wait until that many rows with this server port (and of this role) have come, and return them."""
         assert self._rows is not None
 
         def enough(lines: list[bytes]) -> list[Row] | None:
-            rows = of_port(lines, port)
+            rows = [row for row in of_port(lines, port) if end in {None, row["masthead"]["role"]}]
             return rows if len(rows) >= count else None
 
-        return self._rows.wait(enough, f"{count} rows with server port {port}")
+        return self._rows.wait(enough, f"{count} rows with server port {port}", deadline)
 
     def send(self, number: Signals) -> None:
         """Send a signal to masthead."""
@@ -132,7 +132,7 @@ def of_port(lines: list[bytes], port: int | None) -> list[Row]:
     # Only what may be meant is parsed: the machine may be busy with other things.
     rows: list[Row] = [json.loads(line) for line in lines if wanted in line]
     # A line about losses is no row: it has no ends.
-    return [row for row in rows if "server" in row and port in {None, row["server"]["port"]}]
+    return [row for row in rows if "server" in row and port in {None, row["server"].get("port")}]
 
 
 def ledgers(words: str) -> list[tuple[Ledger, bool]]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.kernel
 
 READING = {
+    "for_each_map_elem",
+    "get_attach_cookie",
     "get_current_comm",
     "get_current_pid_tgid",
     "get_current_task",
@@ -31,6 +33,7 @@ READING = {
     "ktime_get_ns",
     "probe_read_kernel",
     "probe_read_kernel_str",
+    "probe_read_user",
     "sk_cgroup_id",
     "sk_fullsock",
     "skb_cgroup_id",
@@ -61,6 +64,7 @@ OURS = {
     "sk_storage_get",
     "spin_lock",
     "spin_unlock",
+    "task_storage_get",
 }
 """Helpers that change only maps and iterator output of our own."""
 
@@ -68,7 +72,14 @@ CONSTANT_EXITS = {"CgroupSkb": {"1"}, "CgroupSock": {"1"}, "SchedCls": {"-1"}}
 """What lets a packet or a socket pass as if nobody looked, per type of program; tracing programs return 0."""
 
 
-INLINED = {"sk_storage_get_tracing"}
+INLINED = {
+    "for_each_hash_elem",
+    "get_attach_cookie_trace",
+    "get_attach_cookie_uprobe_multi",
+    "get_socket_ptr_cookie",
+    "sk_storage_get_tracing",
+    "task_storage_get_recur",
+}
 """Names under which the verifier shows helpers that it replaced by others of the same effect."""
 
 
@@ -108,6 +119,8 @@ def test_both_directions_and_the_process_hooks_are_there(programs: list[dict[str
     assert "cgroup_skb" in hooks
     assert "ingress" in hooks
     assert "egress" in hooks
+    assert "uprobe" in hooks
+    assert "uretprobe" in hooks
     assert not [word for word in ("kprobe", "fentry", "fexit", "lsm", "sk_msg", "sk_skb") if word in hooks]
 
 

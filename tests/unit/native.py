@@ -83,10 +83,18 @@ def programs() -> str:
     return json.dumps([{**program, "insns": 10, "verified_insns": 100}])
 
 
+def tls_processes(options_json: str, own_pids: list[int]) -> str:
+    assert own_pids
+    on = json.loads(options_json)["enabled"]
+    nginx = {"pid": 7, "name": "nginx", "executable": "/usr/sbin/nginx", "library": "openssl", "listens": True}
+    entry = {**nginx, "file": "/usr/lib/libssl.so.3", "seen": on, "why": "" if on else "tls.enabled is false"}
+    return json.dumps({"processes": [entry], "closed": 2})
+
+
 def extension() -> ModuleType:
     """Make the module."""
     Rules.made, Capture.made, Capture.on_dry = [], [], None
     module = ModuleType("masthead._native")
-    for part in (Rules, Replay, Capture, parse, programs):
+    for part in (Rules, Replay, Capture, parse, programs, tls_processes):
         setattr(module, part.__name__, part)
     return module

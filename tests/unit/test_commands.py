@@ -174,9 +174,20 @@ class TestParse:
 class TestDoctor:
     def test_each_check_is_a_line_and_the_exit_code_sums_up(self, capfd: pytest.CaptureFixture[str]) -> None:
         code = main(["doctor"])
-        lines = capfd.readouterr().out.splitlines()
+        lines = capfd.readouterr().out.split("\n\n")[0].splitlines()
         assert {line.split()[0] for line in lines} <= {"ok", "note", "missing"}
         assert code == (3 if any(line.startswith("missing") for line in lines) else 0)
+
+    def test_who_speaks_tls_is_a_table(self, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        main(["doctor"])
+        out = capfd.readouterr().out
+        assert "1 of 1 processes that speak TLS are seen; 2 processes can't be looked into; add CAP_SYS_PTRACE" in out
+        assert out.splitlines()[-1].split() == ["7", "nginx", "openssl", "/usr/lib/libssl.so.3", "seen"]
+        with (home / "masthead.toml").open("a") as config:
+            config.write("[tls]\nenabled = false\n")
+        main(["doctor", "--json"])
+        (speaker,) = json.loads(capfd.readouterr().out)["tls"]
+        assert (speaker["seen"], speaker["why"]) == (False, "tls.enabled is false")
 
     def test_machines_can_read_it(self, capfd: pytest.CaptureFixture[str]) -> None:
         code = main(["doctor", "--json"])

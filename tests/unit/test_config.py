@@ -215,7 +215,7 @@ def test_defaults_in_the_documentation_are_the_defaults() -> None:
     found = re.search(r"```toml\n(.*?)```", documented(), re.DOTALL)
     assert found
     example = tomllib.loads(found[1])
-    for key in ("capture", "sample", "output"):
+    for key in ("capture", "tls", "sample", "output"):
         assert Config.model_validate({key: example[key]}) == Config(), key
 
 

@@ -2,7 +2,7 @@
 
 use crate::exchange::{Endpoints, Log, Process};
 use crate::ledger::Ledger;
-use crate::record::Tuple;
+use crate::record::{Carrier, Tuple};
 use crate::speech::Speech;
 use crate::stream::{Outcome, Part, Place, Reader, Stream};
 use std::collections::{HashMap, VecDeque};
@@ -152,7 +152,11 @@ impl Connections {
     /// A connection speaks HTTP. `endpoints` has the local end as `server`; the direction of the first request
     /// corrects that.
     pub fn open(&mut self, endpoints: Endpoints, joined: bool, log: &mut impl Log) {
-        let cookie = endpoints.cookie;
+        self.open_as(endpoints.cookie, endpoints, joined, log);
+    }
+
+    /// The same, where records come under another number than the socket's cookie: inside TLS.
+    pub fn open_as(&mut self, cookie: u64, endpoints: Endpoints, joined: bool, log: &mut impl Log) {
         if self.map.contains_key(&cookie) {
             return;
         }
@@ -173,6 +177,13 @@ impl Connections {
     pub fn process(&mut self, cookie: u64, process: Process) -> bool {
         let known = self.map.get_mut(&cookie);
         known.map(|connection| connection.speech.endpoints_mut().process = Some(process)).is_some()
+    }
+
+    /// The socket that carries a connection inside TLS, or (`None`) that it is no longer known.
+    pub fn carry(&mut self, key: u64, carrier: Option<&Carrier>) {
+        if let Some(connection) = self.map.get_mut(&key) {
+            connection.speech.carry(key, carrier);
+        }
     }
 
     /// Its first bytes were seen on the listener, if at all: where none were, we came in the middle of something.

@@ -1,5 +1,6 @@
 //! What is logged: one request and its response (RFC 9110, section 3.4), and what is known to be missing from it.
 
+use crate::record::Carrier;
 use std::net::IpAddr;
 
 /// A place in [`Head::raw`].
@@ -223,13 +224,18 @@ pub struct Process {
     pub comm: String,
 }
 
+/// An end that is not known, as when nothing says which socket carries a TLS connection: no socket has this address.
+pub const UNKNOWN: (IpAddr, u16) = (IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
 /// What all exchanges of one connection share.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
-    /// Socket cookie; in `pcap` the connection's place in the file, counted from 1.
+    /// Socket cookie; in `pcap` the connection's place in the file, counted from 1. Inside TLS, where the socket is not
+    /// known: [`Tls::key`].
     pub cookie: u64,
     /// `None` where there is no socket of ours (`pcap`, `interface`).
     pub role: Option<Role>,
+    /// [`UNKNOWN`] where it is not known.
     pub client: (IpAddr, u16),
     pub server: (IpAddr, u16),
     /// Network namespace cookie; `None` in `pcap`.
@@ -241,12 +247,26 @@ pub struct Endpoints {
     pub tls: Option<Tls>,
 }
 
+impl Endpoints {
+    /// The socket that carries the connection, or (`None`) that it is not known. `leaves`: requests leave it.
+    pub fn carry(&mut self, key: u64, carrier: Option<&Carrier>, leaves: bool) {
+        let (local, remote) = carrier.map_or((UNKNOWN, UNKNOWN), |carrier| carrier.tuple);
+        (self.client, self.server) = if leaves { (local, remote) } else { (remote, local) };
+        self.cookie = carrier.map_or(key, |carrier| carrier.cookie);
+        self.netns = carrier.map(|carrier| carrier.netns);
+        self.cgroup = carrier.map(|carrier| carrier.cgroup);
+    }
+}
+
 /// What is known of the TLS that a connection's bytes came out of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// As in `ProtocolVersion` (RFC 8446, section 4.1.2): 0x0304 is TLS 1.3.
     pub version: Option<u16>,
     pub library: Option<&'static str>,
+    /// The TLS connection's own number: a socket may carry several, one after another or one inside another, and bytes
+    /// outside of them. 0 where the socket's cookie (in `pcap`, the connection's place) says it all.
+    pub key: u64,
 }
 
 /// What carries an exchange.

@@ -1,7 +1,7 @@
 //! Which response belongs to which request (RFC 9112, section 9.3.2), and what can still be said when a place is lost.
 
 use crate::connection::Limits;
-use crate::exchange::{Endpoints, Exchange, Log, Marks, Message};
+use crate::exchange::{Endpoints, Exchange, Log, Marks, Message, UNKNOWN};
 use crate::http1::{Event, Kind, Parser};
 use crate::ledger::Ledger;
 use crate::stream::Place;
@@ -56,7 +56,7 @@ pub struct Pairing {
 
 impl Default for Pairing {
     fn default() -> Self {
-        let nowhere = (std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+        let nowhere = UNKNOWN;
         let endpoints = Endpoints {
             cookie: 0,
             role: None,

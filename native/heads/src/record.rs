@@ -1,13 +1,17 @@
 //! The record that the kernel side writes (`bpf/event.h`), decoded.
 
 use crate::connection::Segment;
-use crate::exchange::{Endpoints, Process};
+use crate::exchange::{Endpoints, Process, Tls, UNKNOWN};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// `EVENT_VERSION` of `bpf/event.h`.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 const HEADER: usize = 48;
 const TUPLE: usize = 40;
+/// `struct event_socket`.
+const SOCKET: usize = 64;
+/// `struct event_process`.
+const PROCESS: usize = 32;
 
 const EGRESS: u8 = 1;
 const FIN: u8 = 1 << 1;
@@ -47,6 +51,30 @@ pub enum Record<'a> {
         tgid: u32,
         path: &'a [u8],
     },
+    /// A connection inside TLS turned out to be HTTP. `key` is what its records come under, not a socket's cookie.
+    Inside {
+        key: u64,
+        endpoints: Endpoints,
+        joined: bool,
+    },
+    /// The socket that carries such a connection; `None` when it is no longer known which.
+    Carrier {
+        key: u64,
+        carrier: Option<Carrier>,
+    },
+    /// A process that may speak TLS began, or listens now.
+    Look {
+        tgid: u32,
+    },
+}
+
+/// A socket of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    pub cookie: u64,
+    pub tuple: Tuple,
+    pub netns: u64,
+    pub cgroup: u64,
 }
 
 /// `(local, remote)` address and port.
@@ -94,24 +122,71 @@ pub fn decode(raw: &[u8]) -> Result<Record<'_>, Unreadable> {
             };
             Ok(Record::Connection { endpoints, joined: flags & JOINED != 0, doubtful: flags & UNSURE != 0 })
         }
-        3 => {
-            let comm = rest.get(16..32).ok_or(Unreadable)?;
-            let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
-            let process = Process {
-                start: take_u64(rest, 0)?,
-                pid: u32_at(rest, 8).ok_or(Unreadable)?,
-                comm: String::from_utf8_lossy(&comm[..end]).into_owned(),
-            };
-            Ok(Record::Process { cookie, process })
-        }
+        3 => Ok(Record::Process { cookie, process: process_at(rest)? }),
         4 => Ok(Record::Close { cookie, segment: segment(header, time, flags, &[])? }),
         5 => {
             let path = rest.get(..copied).ok_or(Unreadable)?;
             let tgid = u32::try_from(cookie).map_err(|_| Unreadable)?;
             Ok(Record::Exec { tgid, path })
         }
+        7 => {
+            let process = process_at(rest.get(SOCKET..).ok_or(Unreadable)?)?;
+            let library = library(u32_at(rest, SOCKET + PROCESS).ok_or(Unreadable)?);
+            let tls = Tls { version: None, library, key: cookie };
+            Ok(Record::Inside {
+                key: cookie,
+                endpoints: inside(cookie, carrier_at(rest)?, process, tls),
+                joined: flags & JOINED != 0,
+            })
+        }
+        8 => Ok(Record::Carrier { key: cookie, carrier: carrier_at(rest)? }),
+        9 => Ok(Record::Look { tgid: u32::try_from(cookie).map_err(|_| Unreadable)? }),
         _ => Err(Unreadable),
     }
+}
+
+fn inside(key: u64, carrier: Option<Carrier>, process: Process, tls: Tls) -> Endpoints {
+    let (local, remote) = carrier.map_or((UNKNOWN, UNKNOWN), |carrier| carrier.tuple);
+    Endpoints {
+        cookie: carrier.map_or(key, |carrier| carrier.cookie),
+        role: None,
+        client: remote,
+        server: local,
+        netns: carrier.map(|carrier| carrier.netns),
+        cgroup: carrier.map(|carrier| carrier.cgroup),
+        process: Some(process),
+        tls: Some(tls),
+    }
+}
+
+/// `enum event_library`.
+fn library(number: u32) -> Option<&'static str> {
+    Some(match number {
+        1 => "openssl",
+        2 => "boringssl",
+        3 => "gnutls",
+        4 => "nss",
+        5 => "go",
+        _ => return None,
+    })
+}
+
+fn process_at(raw: &[u8]) -> Result<Process, Unreadable> {
+    let comm = raw.get(16..PROCESS).ok_or(Unreadable)?;
+    let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+    Ok(Process {
+        start: take_u64(raw, 0)?,
+        pid: u32_at(raw, 8).ok_or(Unreadable)?,
+        comm: String::from_utf8_lossy(&comm[..end]).into_owned(),
+    })
+}
+
+/// `struct event_socket`.
+fn carrier_at(raw: &[u8]) -> Result<Option<Carrier>, Unreadable> {
+    let cookie = take_u64(raw, TUPLE + 16)?;
+    let carrier =
+        Carrier { cookie, tuple: tuple_at(raw)?, netns: take_u64(raw, TUPLE)?, cgroup: take_u64(raw, TUPLE + 8)? };
+    Ok((cookie != 0).then_some(carrier))
 }
 
 fn segment<'a>(header: &[u8], time: u64, flags: u8, bytes: &'a [u8]) -> Result<Segment<'a>, Unreadable> {

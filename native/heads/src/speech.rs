@@ -8,6 +8,7 @@ use crate::exchange::{Endpoints, Exchange, Log};
 use crate::http2::{self, Http2, Opening, Seek, PREFACE};
 use crate::ledger::Ledger;
 use crate::pairing::{Pairing, Switch};
+use crate::record::Carrier;
 use crate::stream::Place;
 
 /// What a server may send before the client's preface: its SETTINGS, perhaps a WINDOW_UPDATE.
@@ -84,6 +85,12 @@ impl Speech {
     /// The first bytes of the inbound direction may be the middle of a message.
     pub fn doubt(&mut self) {
         self.pairing.doubt();
+    }
+
+    /// The socket that carries the connection is known now, or (`None`) no longer.
+    pub fn carry(&mut self, key: u64, carrier: Option<&Carrier>) {
+        let leaves = self.requests_leave() == Some(true);
+        self.endpoints_mut().carry(key, carrier, leaves);
     }
 
     /// Reads nothing more, and forgets what it has.

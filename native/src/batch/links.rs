@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use heads::exchange::{Endpoints, Process, Role};
+use heads::exchange::{Endpoints, Process, Role, UNKNOWN};
 use heads::rules::Rules;
 
 use super::columns::{Dictionary, Words, NULL};
@@ -145,6 +145,12 @@ impl Links {
         }
     }
 
+    /// The text of a connection's number.
+    pub(super) fn write_id(&self, number: u64, to: &mut Vec<u8>) {
+        // Writing to a vector can't fail.
+        let _ = write!(to, "{}-{number:x}", self.boot);
+    }
+
     #[inline]
     pub(super) fn find(&mut self, endpoints: &Endpoints, rules: &Rules, lookup: &impl Lookup) -> Link {
         let identity = Identity::of(endpoints);
@@ -184,8 +190,14 @@ impl Links {
                 &mut columns.connection.dictionary,
                 format_args!("{}-{:x}", self.boot, endpoints.cookie),
             ),
-            client: written(&mut columns.client.dictionary, format_args!("{}", endpoints.client.0)),
-            server: written(&mut columns.server.dictionary, format_args!("{}", endpoints.server.0)),
+            client: match endpoints.client {
+                UNKNOWN => NULL,
+                (address, _) => written(&mut columns.client.dictionary, format_args!("{address}")),
+            },
+            server: match endpoints.server {
+                UNKNOWN => NULL,
+                (address, _) => written(&mut columns.server.dictionary, format_args!("{address}")),
+            },
             executable: optional(&mut columns.executable.dictionary, executable),
             cgroup: optional(&mut columns.cgroup.dictionary, cgroup),
             container: optional(&mut columns.container.dictionary, container),

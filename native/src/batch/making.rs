@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use heads::exchange::{Endpoints, Exchange, Fault, Head, Marks, Message, Protocol, Role, Unresolved};
+use heads::exchange::{Endpoints, Exchange, Fault, Head, Marks, Message, Protocol, Role, Unresolved, UNKNOWN};
 use heads::rules::redact::Mask;
 use heads::rules::select::Direction;
 use heads::rules::target::{is_scheme, Target};
@@ -210,18 +210,23 @@ impl Making {
             None => (None, b'n'),
         };
         let id = &mut columns.exchange_id;
-        id.bytes.extend_from_slice(self.links.columns.id(link));
+        match endpoints.tls.filter(|tls| tls.key != 0) {
+            Some(tls) => self.links.write_id(tls.key, &mut id.bytes),
+            None => id.bytes.extend_from_slice(self.links.columns.id(link)),
+        }
         id.bytes.extend_from_slice(&[b'-', letter, b'-']);
         id.bytes.extend_from_slice(itoa::Buffer::new().format(exchange.ordinal).as_bytes());
         id.close();
         self.links.columns.push(link);
         columns.role.push(role);
         columns.source.push(Some(match self.source {
+            Source::Socket if endpoints.tls.is_some() => b"tls",
             Source::Socket => b"socket",
             Source::Pcap => b"pcap",
         }));
-        columns.client_port.push(endpoints.client.1);
-        columns.server_port.push(endpoints.server.1);
+        // No connection has port 0: it is one that is not known.
+        columns.client_port.push_option(Some(endpoints.client.1).filter(|port| *port != 0));
+        columns.server_port.push_option(Some(endpoints.server.1).filter(|port| *port != 0));
         columns.network_namespace.push_option(endpoints.netns);
         columns.process_pid.push_option(endpoints.process.as_ref().map(|process| process.pid));
     }
@@ -336,7 +341,7 @@ impl Making {
         let columns = &mut self.columns;
         let known = &self.known[0];
         let reads = request.filter(|_| !known.read.is_empty());
-        let client = reads.and_then(|head| {
+        let client = reads.filter(|_| peer != UNKNOWN.0).and_then(|head| {
             let values = |meaning| known.values(head, meaning);
             rules.hops.client(peer, values(Meaning::Forwarded), values(Meaning::ForwardedFor))
         });

@@ -4,7 +4,8 @@ use super::intake::Intake;
 use super::kernel::{self, Attached, Failure};
 use super::options::Options;
 use super::processes::Processes;
-use super::skeleton::SocketSkel;
+use super::skeleton::socket::SocketSkel;
+use super::tls::{Report, Tls};
 use super::{clock, ledger};
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
@@ -78,8 +79,10 @@ pub(crate) fn run(
         Ok(ring) => ring,
         Err(error) => return refuse(ready, Failure::NotSupported(format!("reading the ring failed: {error:#}"))),
     };
+    // Without it the `socket` source works on; its report says why.
+    let tls = kernel::share(&skeleton).ok().and_then(|shared| Tls::start(options, shared));
     ready.send(Ok(())).ok()?;
-    let driver = Driver { options, skeleton: &skeleton, intake: &intake, ring: &ring, batches };
+    let driver = Driver { options, skeleton: &skeleton, intake: &intake, ring: &ring, batches, tls: RefCell::new(tls) };
     Some(driver.work(commands, attached))
 }
 
@@ -95,6 +98,7 @@ struct Driver<'a, 'ring> {
     intake: &'a RefCell<Intake>,
     ring: &'a RingBuffer<'ring>,
     batches: &'a SyncSender<RecordBatch>,
+    tls: RefCell<Option<Tls>>,
 }
 
 impl Driver<'_, '_> {
@@ -105,6 +109,7 @@ impl Driver<'_, '_> {
         loop {
             self.ring.poll_raw(if busy { BUSY } else { IDLE });
             busy = self.ring.consume_raw_n(AT_ONCE) > 0;
+            self.tell_of_processes();
             if clocked.elapsed() >= Duration::from_secs(1) {
                 self.intake.borrow_mut().rows.set_offset(clock::wall_offset());
                 clocked = Instant::now();
@@ -131,6 +136,17 @@ impl Driver<'_, '_> {
                     }
                     Err(TryRecvError::Empty) => break,
                 }
+            }
+        }
+    }
+
+    /// Processes that began may speak TLS.
+    fn tell_of_processes(&self) {
+        let mut intake = self.intake.borrow_mut();
+        let tls = self.tls.borrow();
+        for news in intake.news.drain(..) {
+            if let Some(tls) = &*tls {
+                tls.tell(news);
             }
         }
     }
@@ -186,12 +202,16 @@ impl Driver<'_, '_> {
     }
 
     fn ledger(&self) -> String {
-        ledger::json(&self.intake.borrow(), &kernel::counters(self.skeleton))
+        let tls = self.tls.borrow().as_ref().map_or_else(Report::default, Tls::report);
+        ledger::json(&self.intake.borrow(), &kernel::counters(self.skeleton), &tls)
     }
 
     /// Detaches first, so that the ring runs dry; then what is open is logged as it stands.
     fn close(&self, attached: Attached, mut waiting: VecDeque<RecordBatch>, commands: &Receiver<Command>) -> String {
         drop(attached);
+        if let Some(tls) = self.tls.borrow_mut().as_mut() {
+            tls.stop();
+        }
         // Programs that were running at the detachment end within this time.
         std::thread::sleep(Duration::from_millis(20));
         while self.ring.consume_raw_n(AT_ONCE) > 0 {}

@@ -9,6 +9,15 @@ use heads::record::{self, Record};
 use heads::rules::Rules;
 use std::sync::Arc;
 
+/// Of a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    /// What it ran before is gone.
+    Executed(u32),
+    /// It was forked by one that has a TLS library, or listens now.
+    Look(u32),
+}
+
 pub(crate) struct Intake {
     pub(crate) connections: Connections,
     pub(crate) rows: Rows<Processes>,
@@ -25,6 +34,8 @@ pub(crate) struct Intake {
     pub(crate) over: bool,
     pub(crate) batches_failed: u64,
     panics: u64,
+    /// For the `tls` source, since it last took them.
+    pub(crate) news: Vec<News>,
 }
 
 impl Intake {
@@ -42,6 +53,7 @@ impl Intake {
             over: false,
             batches_failed: 0,
             panics: 0,
+            news: Vec::new(),
         }
     }
 
@@ -77,6 +89,28 @@ impl Intake {
             Ok(Record::Exec { tgid, path }) => {
                 ledger.take();
                 self.rows.lookup_mut().executed(tgid, path);
+                self.news.push(News::Executed(tgid));
+            }
+            Ok(Record::Inside { key, endpoints, joined }) => {
+                ledger.take();
+                if let Some(cgroup) = endpoints.cgroup {
+                    self.rows.lookup_mut().learn_cgroup(cgroup);
+                }
+                if let Some(process) = &endpoints.process {
+                    self.rows.lookup_mut().learn(process);
+                }
+                self.connections.open_as(key, endpoints, joined, &mut self.rows);
+            }
+            Ok(Record::Carrier { key, carrier }) => {
+                ledger.take();
+                if let Some(carrier) = &carrier {
+                    self.rows.lookup_mut().learn_cgroup(carrier.cgroup);
+                }
+                self.connections.carry(key, carrier.as_ref());
+            }
+            Ok(Record::Look { tgid }) => {
+                ledger.take();
+                self.news.push(News::Look(tgid));
             }
             Err(record::Unreadable) => {
                 ledger.consumed += 1;

@@ -2,13 +2,13 @@
 
 use super::cgroup;
 use super::options::{Options, WantedRole};
-use super::skeleton::{OpenSocketSkel, SocketSkel, SocketSkelBuilder};
+use super::skeleton::socket::{OpenSocketSkel, SocketSkel, SocketSkelBuilder};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{ErrorKind, Link, MapCore, MapFlags, OpenObject};
 use std::fmt;
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -21,7 +21,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    fn of(what: &str, error: &libbpf_rs::Error) -> Failure {
+    pub(super) fn of(what: &str, error: &libbpf_rs::Error) -> Failure {
         let log = LOG.lock().map(|log| log.clone()).unwrap_or_default();
         // The verifier refuses with EACCES too: its last words are the instruction's, before its count.
         let verdict =
@@ -90,14 +90,14 @@ pub(crate) fn open<'a>(
         .ring
         .set_max_entries(options.ring_bytes)
         .map_err(|error| Failure::of("setting the ring's size", &error))?;
-    if has_receive_tracepoint() {
+    if has_socket_tracepoints() {
         skeleton.progs.received.set_autoload(true);
     }
     Ok(skeleton)
 }
 
-/// `sock_recv_length` came with Linux 6.3; it is a type in the kernel's BTF.
-fn has_receive_tracepoint() -> bool {
+/// `sock_recv_length` and `sock_send_length` came with Linux 6.3 together; each is a type in the kernel's BTF.
+pub(super) fn has_socket_tracepoints() -> bool {
     libbpf_rs::btf::Btf::from_vmlinux()
         .is_ok_and(|btf| btf.type_by_name::<libbpf_rs::btf::types::Typedef<'_>>("btf_trace_sock_recv_length").is_some())
 }
@@ -132,6 +132,22 @@ pub(crate) fn attach(skeleton: &SocketSkel<'_>, options: &Options) -> Result<Att
         keep("attaching to ingress", programs.ingress.attach_cgroup(fd))?;
     }
     Ok(Attached { _links: links, cgroup_root })
+}
+
+/// The maps that the `tls` source uses too.
+pub(crate) struct Shared {
+    pub(super) ring: OwnedFd,
+    pub(super) slots: OwnedFd,
+    pub(super) counters: OwnedFd,
+}
+
+pub(super) fn share(skeleton: &SocketSkel<'_>) -> std::io::Result<Shared> {
+    let maps = &skeleton.maps;
+    Ok(Shared {
+        ring: maps.ring.as_fd().try_clone_to_owned()?,
+        slots: maps.slots.as_fd().try_clone_to_owned()?,
+        counters: maps.counters.as_fd().try_clone_to_owned()?,
+    })
 }
 
 fn directories(asked: &[String]) -> Result<(Vec<File>, Option<PathBuf>), Failure> {
@@ -193,10 +209,10 @@ pub(crate) fn counters(skeleton: &SocketSkel<'_>) -> Counters {
     sum
 }
 
-fn per_cpu(map: &impl MapCore, index: u32) -> Vec<Vec<u8>> {
+pub(super) fn per_cpu(map: &impl MapCore, index: u32) -> Vec<Vec<u8>> {
     map.lookup_percpu(&index.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default()
 }
 
-fn word(value: &[u8], index: usize) -> u64 {
+pub(super) fn word(value: &[u8], index: usize) -> u64 {
     value.get(index * 8..index * 8 + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
 }

@@ -2,9 +2,10 @@
 
 use super::intake::Intake;
 use super::kernel::Counters;
+use super::tls::Report;
 use serde_json::json;
 
-pub(crate) fn json(intake: &Intake, kernel: &Counters) -> String {
+pub(crate) fn json(intake: &Intake, kernel: &Counters, tls: &Report) -> String {
     let records = &intake.connections.ledger;
     let rows = intake.rows.counters();
     let open = intake.connections.open_exchanges() as u64;
@@ -59,9 +60,17 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters) -> String {
             "other_connections": kernel.other,
             "contended_segments": kernel.contended,
             "no_storage": kernel.no_storage,
+            "tls_processes": tls.processes,
+            "tls_traps": tls.counters.traps,
+            "tls_sessions_refused": tls.counters.crowded,
+            "tls_calls_nested": tls.counters.nested,
+            "tls_returns_unmatched": tls.counters.unmatched,
+            "tls_sockets_in_doubt": tls.counters.conflicts,
+            "tls_counts_unreadable": tls.counters.unreadable,
             "batches_failed": intake.batches_failed,
             "panics": intake.panics(),
         },
+        "tls_trouble": tls.trouble,
         "closed": closed,
     })
     .to_string()

@@ -10,13 +10,14 @@ mod options;
 mod processes;
 pub(crate) mod programs;
 mod skeleton;
+pub(crate) mod tls;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use driver::Command;
 use heads::rules::Rules;
 pub(crate) use kernel::Failure;
-pub(crate) use options::Options;
+pub(crate) use options::{Options, Tls as TlsOptions};
 use std::sync::mpsc::{channel, sync_channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

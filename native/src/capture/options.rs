@@ -27,6 +27,19 @@ pub(crate) struct Options {
     /// Processes whose sockets are left out: the first is this one.
     #[serde(default)]
     pub(crate) own_pids: Vec<u32>,
+    #[serde(default)]
+    pub(crate) tls: Tls,
+}
+
+/// The `tls` source: `[tls]` of the configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) enabled: bool,
+    /// Processes that hold a listening TCP socket are watched.
+    pub(crate) listening: bool,
+    /// Patterns of names and executables of processes that are watched too.
+    pub(crate) processes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

@@ -2,6 +2,7 @@
 
 use super::kernel::{self, Failure};
 use super::options::Options;
+use super::tls::probes;
 use libbpf_rs::skel::Skel;
 use libbpf_rs::{OpenObject, ProgramImpl};
 use serde_json::{json, Value};
@@ -57,11 +58,14 @@ pub(crate) fn describe() -> Result<String, Failure> {
         batch_ms: 1,
         processes: Vec::new(),
         own_pids: Vec::new(),
+        tls: super::options::Tls::default(),
     };
     let mut storage = MaybeUninit::<OpenObject>::uninit();
     let skeleton = kernel::load(kernel::open(&mut storage, &options)?)?;
-    let programs: Vec<Value> =
-        skeleton.object().progs().filter(ProgramImpl::autoload).map(|program| one(&program)).collect();
+    let mut tls_storage = MaybeUninit::<OpenObject>::uninit();
+    let tls = probes::load(probes::open(&mut tls_storage, &options, None)?)?;
+    let all = skeleton.object().progs().chain(tls.object().progs());
+    let programs: Vec<Value> = all.filter(ProgramImpl::autoload).map(|program| one(&program)).collect();
     Ok(Value::from(programs).to_string())
 }
 

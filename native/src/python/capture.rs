@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::rules::Rules;
 use crate::batch::schema;
-use crate::capture::{self, Failure, Next, Options};
+use crate::capture::{self, Failure, Next, Options, TlsOptions};
 use arrow_array::RecordBatch;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -90,4 +90,13 @@ impl Capture {
 #[pyfunction]
 pub(crate) fn programs(py: Python<'_>) -> PyResult<String> {
     Ok(py.detach(capture::programs::describe)?)
+}
+
+/// Who speaks TLS on this host, and whether its plaintext can be seen, as JSON.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value, reason = "what a Python list is turned into")]
+pub(crate) fn tls_processes(py: Python<'_>, options_json: &str, own_pids: Vec<u32>) -> PyResult<String> {
+    let options: TlsOptions =
+        serde_json::from_str(options_json).map_err(|error| ConfigError::new_err(format!("TLS options: {error}")))?;
+    Ok(py.detach(|| capture::tls::survey::survey(&options, &own_pids).to_string()))
 }

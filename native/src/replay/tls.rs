@@ -283,7 +283,7 @@ impl<L: Log> Out<'_, '_, L> {
 
 impl<L: Log> Plaintext for Out<'_, '_, L> {
     fn version(&mut self, version: u16) {
-        self.carried.endpoints.tls = Some(Tls { version: Some(version), library: None });
+        self.carried.endpoints.tls = Some(Tls { version: Some(version), library: None, key: 0 });
     }
 
     fn data(&mut self, side: Side, bytes: &[u8], time: u64) {

@@ -211,17 +211,6 @@ fn full(row: Row) -> Option<Vec<u8>> {
     Some([columns.scheme.get(place)?, b"://", columns.authority.get(place)?, target].concat())
 }
 
-/// The whole address of a call that a client made (`url.full`), where all its parts are known.
-fn full(row: Row) -> Option<Vec<u8>> {
-    let (columns, place) = (row.columns, row.place);
-    let target = columns.target.get(place).filter(|_| row.is_client())?;
-    if !target.starts_with(b"/") {
-        // In absolute form (RFC 9112, section 3.2.2) it is there already.
-        return target.windows(3).any(|part| part == b"://").then(|| target.to_vec());
-    }
-    Some([columns.scheme.get(place)?, b"://", columns.authority.get(place)?, target].concat())
-}
-
 fn addresses(row: Row, field: u32, out: &mut Vec<u8>) {
     let (columns, place) = (row.columns, row.place);
     let client = (columns.client_address.get(place), columns.client_port.get(place));

@@ -16,6 +16,7 @@ from masthead.errors import NotSupportedError
 from masthead.extension import native
 from masthead.host import Host
 from masthead.host.checks import Check, checks
+from masthead.host.tls import Speaker, speakers
 
 if TYPE_CHECKING:
     import argparse
@@ -47,13 +48,21 @@ def execute(parsed: argparse.Namespace) -> int:
     if parsed.programs:
         return _programs(as_json=parsed.json)
     config = flags.settings(parsed).config
-    found = [*checks(Host(), config.capture.ring_bytes), _extension()]
+    extension = _extension()
+    found = [*checks(Host(), config.capture.ring_bytes), extension]
+    speaking, closed = speakers(config.tls) if extension.state == "ok" else ([], 0)
+    found.append(_tls(speaking, closed))
     missing = any(check.state == "missing" for check in found)
     if parsed.json:
-        report = {"ready": not missing, "checks": [dataclasses.asdict(check) for check in found]}
+        report = {
+            "ready": not missing,
+            "checks": [dataclasses.asdict(check) for check in found],
+            "tls": [dataclasses.asdict(speaker) for speaker in speaking],
+        }
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
         _show(found)
+        _show_speakers(speaking)
     return _NOT_READY if missing else 0
 
 
@@ -63,6 +72,25 @@ def _extension() -> Check:
     except NotSupportedError as error:
         return Check("extension", "missing", error.what, error.remedy or "")
     return Check("extension", "ok", "masthead._native")
+
+
+def _tls(speaking: Sequence[Speaker], closed: int) -> Check:
+    seen = len({speaker.pid for speaker in speaking if speaker.seen})
+    every = len({speaker.pid for speaker in speaking})
+    detail = f"{seen} of {every} processes that speak TLS are seen"
+    if not closed:
+        return Check("TLS", "ok", detail)
+    return Check("TLS", "note", f"{detail}; {closed} processes can't be looked into", "add CAP_SYS_PTRACE")
+
+
+def _show_speakers(speaking: Sequence[Speaker]) -> None:
+    if not speaking:
+        return
+    table = Table("pid", "process", "library", "file", "plaintext", box=None, pad_edge=False)
+    for speaker in speaking:
+        plaintext = "seen" if speaker.seen else f"not seen: {speaker.why}"
+        table.add_row(str(speaker.pid), speaker.name, speaker.library, speaker.file, plaintext)
+    Console(highlight=False).print("", table, sep="\n")
 
 
 def _show(found: Sequence[Check]) -> None:

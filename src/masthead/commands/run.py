@@ -79,6 +79,8 @@ def execute(parsed: argparse.Namespace) -> int:
     begin(pipeline.sinks)
     if alerts:
         alerts.start()
+    if source.tls_trouble:
+        complain(f"plaintext inside TLS can't be seen, or not all of it: {source.tls_trouble}")
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     _notify("READY=1")
     try:

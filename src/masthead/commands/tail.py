@@ -162,6 +162,8 @@ def _lines(service: socket.socket) -> Iterator[list[bytes]]:
 def _capture(config: Config, sink: _Watch) -> None:
     require_permission(Host())
     source = CaptureSource(config, compile_rules(config, complain))
+    if source.tls_trouble:
+        complain(f"plaintext inside TLS can't be seen, or not all of it: {source.tls_trouble}")
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     pipeline = Pipeline(source, [sink])
     try:

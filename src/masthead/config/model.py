@@ -62,6 +62,20 @@ class Capture(Section):
     max_head_bytes: Annotated[int, Field(ge=512, le=MAX_HEAD_BYTES)] = 16_384
 
 
+class Tls(Section):
+    """Whose TLS is looked into, by probes in the library that the process uses; a change needs a restart.
+
+    Attributes:
+        enabled: Off: no probe anywhere.
+        listening: Every process that holds a listening TCP socket.
+        processes: Patterns of the names or executables of more processes, as of clients.
+    """
+
+    enabled: bool = True
+    listening: bool = True
+    processes: Many[Pattern] = ()
+
+
 class Selection(Section):
     """Which fields of one direction are logged: those allowed and not denied."""
 
@@ -182,6 +196,7 @@ class Config(Section):
     """All settings."""
 
     capture: Capture = Capture()
+    tls: Tls = Tls()
     request: Selection = Selection()
     response: Selection = Selection()
     scope: Many[Scope] = ()

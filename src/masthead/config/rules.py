@@ -89,6 +89,7 @@ def rules_json(config: Config) -> str:
 def restart_needed(old: Config, new: Config) -> list[str]:
     """Name the keys that differ and take effect only when masthead starts anew."""
     keys = [f"capture.{key}" for key in type(old.capture).model_fields]
+    keys += [f"tls.{key}" for key in type(old.tls).model_fields]
     keys.append("output.tail_socket")
     keys += [f"store.{key}" for key in type(old.store).model_fields]
     keys += [f"delivery.{key}" for key in type(old.delivery).model_fields]

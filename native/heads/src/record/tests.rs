@@ -31,6 +31,8 @@ fn every_kind() -> Vec<Vec<u8>> {
     process[0..8].copy_from_slice(&4_u64.to_ne_bytes());
     process[8..12].copy_from_slice(&42_u32.to_ne_bytes());
     process[16..20].copy_from_slice(b"curl");
+    let socket = [&connection[..], &9_u64.to_ne_bytes()[..]].concat();
+    let inside = [&socket[..], &process[..], &1_u32.to_ne_bytes()[..], &[0; 4][..]].concat();
     vec![
         record(1, EGRESS | FIN, 5, b"hello"),
         record(1, LISTENER, 5, &[&tuple()[..], b"hello"].concat()),
@@ -39,6 +41,9 @@ fn every_kind() -> Vec<Vec<u8>> {
         record(4, 0, 0, &[]),
         record(5, 0, 9, b"/bin/curl"),
         record(6, 0, 0, &[]),
+        record(7, JOINED, 0, &inside),
+        record(8, 0, 0, &socket),
+        record(9, 0, 0, &[]),
     ]
 }
 
@@ -46,7 +51,7 @@ fn every_kind() -> Vec<Vec<u8>> {
 fn every_kind_of_record_is_read() {
     let records = every_kind();
     let read: Vec<String> = records.iter().map(|raw| format!("{:?}", decode(raw).expect("whole"))).collect();
-    let starts = ["Segment", "Early", "Connection", "Process", "Close", "Exec", "Segment"];
+    let starts = ["Segment", "Early", "Connection", "Process", "Close", "Exec", "Segment", "Inside", "Carrier", "Look"];
     for (text, start) in read.iter().zip(starts) {
         assert!(text.starts_with(start), "{text}");
     }
@@ -94,4 +99,25 @@ fn versions_and_kinds_of_others_are_refused() {
     for kind in [0, 7, 255] {
         assert!(decode(&record(kind, 0, 0, &[])).is_err(), "{kind}");
     }
+}
+
+#[test]
+fn a_connection_inside_tls_has_its_own_number_and_the_sockets() {
+    let raw = &every_kind()[7];
+    let Ok(Record::Inside { key: 77, endpoints, joined: true }) = decode(raw) else { panic!("inside") };
+    assert_eq!(endpoints.cookie, 9);
+    assert_eq!(endpoints.tls, Some(Tls { version: None, library: Some("openssl"), key: 77 }));
+    assert_eq!(endpoints.process.map(|process| process.pid), Some(42));
+}
+
+#[test]
+fn a_socket_that_is_not_known_leaves_the_ends_unknown() {
+    let mut raw = every_kind()[7].clone();
+    raw[HEADER + 56..HEADER + 64].fill(0);
+    let Ok(Record::Inside { endpoints, .. }) = decode(&raw) else { panic!("inside") };
+    assert_eq!((endpoints.client, endpoints.server, endpoints.cookie), (UNKNOWN, UNKNOWN, 77));
+    assert_eq!((endpoints.netns, endpoints.cgroup), (None, None));
+    let mut raw = every_kind()[8].clone();
+    raw[HEADER + 56..HEADER + 64].fill(0);
+    assert!(matches!(decode(&raw), Ok(Record::Carrier { key: 77, carrier: None })));
 }

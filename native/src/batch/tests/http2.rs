@@ -79,7 +79,7 @@ fn line(more: &str, headers: Headers, endpoints: &Endpoints, exchange: &Exchange
 }
 
 fn tls() -> Endpoints {
-    Endpoints { tls: Some(Tls { version: Some(0x0304), library: Some("go") }), ..endpoints(5) }
+    Endpoints { tls: Some(Tls { version: Some(0x0304), library: Some("go"), key: 0 }), ..endpoints(5) }
 }
 
 #[test]

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* What is remembered of TLS: each session (the library's object for a connection), and the calls that threads are in. */
+#ifndef MASTHEAD_SESSION_BPF_H
+#define MASTHEAD_SESSION_BPF_H
+
+#include "framing.bpf.h"
+
+/* What a probed function does; the probe's cookie says it, with the library above it: `library << 8 | call`. */
+enum call_kind {
+	CALL_READ = 1, /* returns the bytes read, 0 at the end, less when there was none or an error; an int */
+	CALL_READ_EX,  /* the fourth argument points to the bytes read; returns 1 when there were some */
+	CALL_WRITE,
+	CALL_WRITE_EX,
+	CALL_SENDFILE, /* as CALL_WRITE, of bytes that are in a file */
+	CALL_RECV,     /* as CALL_READ, a long */
+	CALL_SEND,     /* as CALL_WRITE, a long */
+	CALL_INIT,     /* the first argument points to the session that it makes */
+	CALL_HANDSHAKE,
+	/* Looked at only when they are called: */
+	CALL_BEGIN, /* nothing has been sent or received */
+	CALL_SHUTDOWN,
+	CALL_END, /* the session is freed */
+};
+
+/* How the socket of a session is known. */
+enum bound {
+	BOUND_NOT = 0,
+	BOUND_SEEN,   /* a thread used it before or after its calls for the session, again and again: see on_moved() */
+	BOUND_DIRECT, /* the library itself used it, inside a call for the session */
+	BOUND_CONFLICT, /* two sockets were seen: never known again */
+};
+
+struct session {
+	/* As of a socket: flows, what was decided, the process. Its cookie is that of the session. */
+	struct connection connection;
+	struct event_socket socket; /* `bound` says how it is known */
+	__u64 seen;                 /* cookie of the socket last seen beside a call */
+	__u32 library;
+	__u8 bound;
+	__u8 agreed; /* times in a row that it was that one */
+	__u8 memory; /* a call wanted bytes and no socket was asked: the application moves them */
+	__u8 reserved;
+};
+
+struct session_key {
+	__u64 session; /* its address in the process */
+	__u32 tgid;
+	__u32 reserved;
+};
+
+/*
+ * Of all processes. An application that never frees them fills it: then new ones are refused and counted, and those of
+ * a process go with it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct session_key);
+	__type(value, struct session);
+} sessions SEC(".maps");
+
+/* Processes that have a TLS library, by tgid; kept by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u32);
+	__type(value, __u8);
+} watched SEC(".maps");
+
+struct call {
+	__u64 session;
+	__u64 bytes; /* where they are, or shall go */
+	__u64 count; /* where their number is returned */
+	__u64 time;
+	__u64 stack; /* the stack pointer at entry: tells which return belongs to it */
+	__u32 cookie;
+	__u8 touched; /* a socket was used inside */
+	__u8 ended;   /* ... and had come to its end */
+	__u8 beside;  /* `thread.moved` was received or sent right before */
+	__u8 reserved;
+};
+
+/* A session inside a session inside a session: a TLS proxy reached by TLS has two. */
+#define CALLS 3
+
+struct thread {
+	struct call calls[CALLS];
+	/* The socket that the thread moved bytes of outside of calls, since the last one; for applications that hand the
+	 * library its bytes in memory. */
+	struct event_socket moved;
+	__u64 written; /* the session that it wrote last, while nothing was sent */
+	__u8 depth;
+	__u8 movements; /* 0, 1, or 2: of several sockets */
+	__u8 reserved[6];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+/* Counted per CPU; read by user space. */
+struct tls_counters {
+	__u64 traps;      /* program runs at probes */
+	__u64 crowded;    /* sessions refused because the map was full */
+	__u64 nested;     /* calls deeper than CALLS */
+	__u64 unmatched;  /* returns without an entry: the call began before we did */
+	__u64 conflicts;  /* sessions whose socket is in doubt */
+	__u64 unreadable; /* counts that could not be read */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tls_counters);
+} tls_counters SEC(".maps");
+
+#define COUNT_TLS(member)                                                                  \
+	do {                                                                               \
+		__u32 first = 0;                                                           \
+		struct tls_counters *counted = bpf_map_lookup_elem(&tls_counters, &first); \
+		if (counted)                                                               \
+			__sync_fetch_and_add(&counted->member, 1);                         \
+	} while (0)
+
+static __always_inline struct thread *this_thread(__u64 flags)
+{
+	return bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, flags);
+}
+
+static __always_inline struct session_key key_of(__u64 session)
+{
+	struct session_key key = {.session = session, .tgid = bpf_get_current_pid_tgid() >> 32};
+
+	return key;
+}
+
+static __always_inline struct session *find_session(__u64 address)
+{
+	struct session_key key = key_of(address);
+
+	return bpf_map_lookup_elem(&sessions, &key);
+}
+
+/* Steps of 128 ns, in which no CPU gets through two probes, and the CPU: no number comes twice, after a restart neither. */
+static __always_inline __u64 new_cookie(void)
+{
+	return EVENT_INSIDE_TLS | (bpf_ktime_get_ns() >> 7) << 12 | (bpf_get_smp_processor_id() & 0xfff);
+}
+
+/* The first look at a session. `begun`: nothing has been sent or received. */
+static __always_inline struct session *make_session(__u64 address, __u32 library, bool begun)
+{
+	static const struct session nothing = {};
+	struct session_key key = key_of(address);
+	struct task_struct *task = (void *)bpf_get_current_task_btf();
+	struct task_struct *leader = task->group_leader;
+	struct session *session;
+	__u64 cookie = new_cookie();
+
+	bpf_map_update_elem(&sessions, &key, &nothing, BPF_ANY);
+	session = bpf_map_lookup_elem(&sessions, &key);
+	if (!session) {
+		COUNT_TLS(crowded);
+		return NULL;
+	}
+
+	struct connection *connection = &session->connection;
+
+	session->library = library;
+	connection->cookie = cookie;
+	connection->tgid = task->tgid;
+	connection->start = leader->start_boottime;
+	bpf_probe_read_kernel(connection->comm, sizeof(connection->comm), leader->comm);
+	connection->flags = begun ? 0 : CONN_JOINED;
+	/*
+	 * Bytes are numbered as TCP would. Sampling hashes the number of a request's first byte, so that it must not be the
+	 * same on all connections (Fibonacci hashing spreads the times).
+	 */
+	for (int n = 0; n < 2; n++) {
+		connection->flows[n].next = cookie * 0x9e3779b97f4a7c15ULL >> 32;
+		connection->flows[n].synced = 1;
+	}
+	return session;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The `tls` source: plaintext where applications hand it to a TLS library, or take it from there. Probes stand on the
+ * exported functions of the library, in the processes that are watched and nowhere else.
+ *
+ * Strictly passive: nothing is written to the process, no result is changed. A test keeps it so.
+ */
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "event.h"
+#include "kernel.h"
+#include "call.bpf.h"
+
+SEC("uprobe")
+int tls_entry(struct pt_regs *ctx)
+{
+	struct arguments arguments = {
+		.first = PT_REGS_PARM1(ctx),
+		.second = PT_REGS_PARM2(ctx),
+		.fourth = PT_REGS_PARM4(ctx),
+		.stack = stack_at_entry(ctx),
+	};
+
+	on_entry(bpf_get_attach_cookie(ctx), &arguments);
+	return 0;
+}
+
+SEC("uretprobe")
+int tls_return(struct pt_regs *ctx)
+{
+	on_return(stack_at_return(ctx), PT_REGS_RC(ctx));
+	return 0;
+}
+
+/* Both tracepoints came with Linux 6.3 (6e6eda44b939); without them addresses stay unknown. */
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(tls_received, struct sock *sk, int ret)
+{
+	on_socket(sk, ret, false);
+	return 0;
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(tls_sent, struct sock *sk, int ret)
+{
+	on_socket(sk, ret, true);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(tls_fork, struct task_struct *parent, struct task_struct *child)
+{
+	on_fork(parent->tgid, child->tgid);
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tls_listen, struct sock *sk, int before, int after)
+{
+	if (after == TCP_LISTEN)
+		on_listen();
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(tls_exec, struct task_struct *task)
+{
+	end_process(task->tgid);
+	ask_to_look(task->tgid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(tls_exit, struct task_struct *task)
+{
+	/* The last thread of the process. */
+	if (task->signal->live.counter == 0)
+		end_process(task->tgid);
+	return 0;
+}
+
+char LICENSE[] SEC("license")
+= "Dual BSD/GPL";

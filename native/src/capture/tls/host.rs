@@ -1,0 +1,182 @@
+//! The host's processes, as `/proc` shows them: what each has mapped, and whether it listens.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// An executable mapping of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Mapped {
+    /// Device and inode number, as the kernel writes them: they name the file in every mount namespace.
+    pub(super) file: (String, u64),
+    /// As the process sees it.
+    pub(super) path: String,
+    /// `start-end`: the name under `/proc/PID/map_files`.
+    range: String,
+}
+
+impl Mapped {
+    /// Where we can open it: by the process's root, or where the file was replaced or deleted since, by the mapping.
+    pub(super) fn place(&self, pid: u32) -> PathBuf {
+        if self.path.ends_with(" (deleted)") {
+            PathBuf::from(format!("/proc/{pid}/map_files/{}", self.range))
+        } else {
+            PathBuf::from(format!("/proc/{pid}/root{}", self.path))
+        }
+    }
+}
+
+/// Files that a process has mapped executable, each once, in the order of `/proc/PID/maps`.
+pub(super) fn mapped(pid: u32) -> io::Result<Vec<Mapped>> {
+    Ok(mapped_in(&fs::read_to_string(format!("/proc/{pid}/maps"))?))
+}
+
+fn mapped_in(text: &str) -> Vec<Mapped> {
+    let mut seen = HashSet::new();
+    let lines = text.lines().filter_map(|line| {
+        let mut rest = line;
+        let mut word = || {
+            let (word, behind) = rest.trim_start().split_once(' ')?;
+            rest = behind;
+            Some(word)
+        };
+        let (range, permissions, _, device, inode) = (word()?, word()?, word()?, word()?, word()?);
+        let path = rest.trim_start();
+        let is_code = permissions.contains('x') && path.starts_with('/');
+        is_code.then(|| Mapped {
+            file: (device.to_owned(), inode.parse().unwrap_or(0)),
+            path: path.to_owned(),
+            range: range.to_owned(),
+        })
+    });
+    lines.filter(|mapped| mapped.file.1 != 0 && seen.insert(mapped.file.clone())).collect()
+}
+
+/// Ids of all processes that can be seen.
+pub(super) fn pids() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Name and start of a process: the start, in ticks since boot, tells a reused id apart.
+pub(super) fn identity(pid: u32) -> Option<(String, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (before, behind) = text.rsplit_once(')')?;
+    let name = before.split_once('(')?.1.to_owned();
+    Some((name, behind.split_whitespace().nth(19)?.parse().ok()?))
+}
+
+/// The path of a process's executable, as it sees it.
+pub(super) fn executable(pid: u32) -> Option<String> {
+    let link = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(link.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
+}
+
+/// The same as in `/proc/PID/maps`; file systems that show another device there are looked at twice, which does no harm.
+pub(super) fn file_id(file: &File) -> Option<(String, u64)> {
+    let metadata = file.metadata().ok()?;
+    let device = metadata.dev();
+    Some((format!("{:02x}:{:02x}", libc::major(device), libc::minor(device)), metadata.ino()))
+}
+
+/// Whether a process has the files that we have: it is in no container.
+pub(super) fn shares_our_files(pid: u32) -> bool {
+    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/mnt")).ok();
+    namespace(&pid.to_string()).is_some_and(|its| Some(its) == namespace("self"))
+}
+
+/// TLS libraries where distributions put them.
+pub(super) fn system_libraries() -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from("/usr/lib64"), PathBuf::from("/lib64"), PathBuf::from("/usr/local/lib")];
+    let Ok(entries) = fs::read_dir("/usr/lib") else { return Vec::new() };
+    places.extend(
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains("-linux-"))),
+    );
+    let mut found: Vec<PathBuf> = Vec::new();
+    for entry in places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("libssl.so") || name.starts_with("libgnutls.so") {
+            found.extend(fs::canonicalize(entry.path()));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Listening TCP sockets, by network namespace; read once for each, then remembered until [`Listeners::forget`].
+#[derive(Debug, Default)]
+pub(super) struct Listeners(HashMap<PathBuf, HashSet<String>>);
+
+impl Listeners {
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether a process holds a listening TCP socket.
+    pub(super) fn listens(&mut self, pid: u32) -> bool {
+        let Ok(namespace) = fs::read_link(format!("/proc/{pid}/ns/net")) else { return false };
+        let sockets = self.0.entry(namespace).or_insert_with(|| {
+            let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")));
+            tables.into_iter().flatten().flat_map(|table| listening(&table)).collect()
+        });
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+        !sockets.is_empty()
+            && open
+                .flatten()
+                .filter_map(|entry| fs::read_link(entry.path()).ok())
+                .any(|link| link.to_str().is_some_and(|link| sockets.contains(link)))
+    }
+}
+
+/// Listening sockets of a text like `/proc/net/tcp`, as links to them are written: `socket:[INODE]`.
+fn listening(table: &str) -> Vec<String> {
+    let sockets = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (*words.get(3)? == "0A").then(|| format!("socket:[{}]", words.get(9).unwrap_or(&"")))
+    });
+    sockets.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_of_files_is_found_once_each_and_with_spaces_in_the_name() {
+        let maps = "\
+7f00-7f01 r--p 00000000 fe:00 77                         /usr/lib/libssl.so.3
+7f01-7f02 r-xp 00001000 fe:00 77                         /usr/lib/libssl.so.3
+7f05-7f06 r-xp 00005000 fe:00 77                         /usr/lib/libssl.so.3
+7f07-7f08 r-xp 00000000 fe:00 78                         /opt/my app/node (deleted)
+7f09-7f0a r-xp 00000000 00:00 0
+7ffe-7fff r-xp 00000000 00:00 0                          [vdso]
+";
+        let found = mapped_in(maps);
+        let names: Vec<&str> = found.iter().map(|mapped| mapped.path.as_str()).collect();
+        assert_eq!(names, ["/usr/lib/libssl.so.3", "/opt/my app/node (deleted)"]);
+        assert_eq!(found[0].place(5), PathBuf::from("/proc/5/root/usr/lib/libssl.so.3"));
+        assert_eq!(found[1].place(5), PathBuf::from("/proc/5/map_files/7f07-7f08"));
+    }
+
+    #[test]
+    fn listening_sockets_are_those_in_state_0a() {
+        let table = "  sl  local_address rem_address   st tx_queue\n\
+             0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1\n\
+             1: 0100007F:1F90 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 4243 1\n";
+        assert_eq!(listening(table), ["socket:[4242]"]);
+    }
+
+    #[test]
+    fn a_process_that_listens_is_found() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(Listeners::default().listens(std::process::id()));
+        drop(socket);
+    }
+}

@@ -1,0 +1,149 @@
+//! The functions of each TLS library that are watched, and what each does.
+
+/// A library with an interface of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Library {
+    OpenSsl,
+    BoringSsl,
+    GnuTls,
+}
+
+impl Library {
+    /// As in the column `tls_library`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Library::OpenSsl => "openssl",
+            Library::BoringSsl => "boringssl",
+            Library::GnuTls => "gnutls",
+        }
+    }
+
+    /// `enum event_library` of `bpf/event.h`.
+    fn number(self) -> u64 {
+        match self {
+            Library::OpenSsl => 1,
+            Library::BoringSsl => 2,
+            Library::GnuTls => 3,
+        }
+    }
+
+    /// The cookie of a probe: `library << 8 | call`.
+    pub(super) fn cookie(self, call: Call) -> u64 {
+        self.number() << 8 | call as u64
+    }
+}
+
+/// `enum call_kind` of `bpf/session.bpf.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Read = 1,
+    ReadEx,
+    Write,
+    WriteEx,
+    SendFile,
+    Recv,
+    Send,
+    Init,
+    Handshake,
+    Begin,
+    Shutdown,
+    End,
+}
+
+impl Call {
+    /// Whether what it came to is known only when it returns: a second trap for each call.
+    pub(super) fn returns(self) -> bool {
+        !matches!(self, Call::Begin | Call::Shutdown | Call::End)
+    }
+}
+
+/// `openssl/ssl.h`; BoringSSL has the same ones, but for `SSL_read_ex`, `SSL_write_ex` and `SSL_sendfile`. What
+/// `SSL_read_early_data` and `SSL_write_early_data` move goes through the `_ex` functions.
+const SSL: &[(&str, Call)] = &[
+    ("SSL_read", Call::Read),
+    ("SSL_read_ex", Call::ReadEx),
+    ("SSL_write", Call::Write),
+    ("SSL_write_ex", Call::WriteEx),
+    ("SSL_sendfile", Call::SendFile),
+    ("SSL_set_accept_state", Call::Begin),
+    ("SSL_set_connect_state", Call::Begin),
+    ("SSL_do_handshake", Call::Handshake),
+    ("SSL_shutdown", Call::Shutdown),
+    // OpenSSL calls it when a session is made and again when its handshake begins; applications, to use one anew.
+    ("SSL_clear", Call::Begin),
+    ("SSL_free", Call::End),
+];
+
+/// `gnutls/gnutls.h`.
+const GNUTLS: &[(&str, Call)] = &[
+    ("gnutls_record_recv", Call::Recv),
+    // Since 3.6.3 `gnutls_record_send` jumps there, as do other functions that send.
+    ("gnutls_record_send2", Call::Send),
+    ("gnutls_record_send", Call::Send),
+    ("gnutls_init", Call::Init),
+    ("gnutls_handshake", Call::Handshake),
+    ("gnutls_bye", Call::Shutdown),
+    ("gnutls_deinit", Call::End),
+];
+
+/// Only BoringSSL has it; other libraries are told by the names of their functions.
+const BORINGSSL: &str = "SSL_get_all_version_names";
+
+/// Without these there is nothing to see.
+const NEEDED: [&str; 2] = ["SSL_read", "gnutls_record_recv"];
+
+/// One function of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Probe {
+    /// In the file.
+    pub(super) offset: u64,
+    pub(super) cookie: u64,
+    pub(super) returns: bool,
+}
+
+/// A file that can be watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Watchable {
+    pub(super) library: Library,
+    pub(super) probes: Vec<Probe>,
+}
+
+/// The symbols to look for in a file.
+pub(super) fn symbols() -> impl Iterator<Item = &'static str> {
+    SSL.iter().chain(GNUTLS).map(|(name, _)| *name).chain([BORINGSSL])
+}
+
+/// What can be watched in a file with these functions, given by name and offset.
+pub(super) fn watchable(found: &[(&'static str, u64)]) -> Option<Watchable> {
+    let offset = |name: &str| found.iter().find(|(known, _)| *known == name).map(|(_, offset)| *offset);
+    let library = match NEEDED.map(offset) {
+        [Some(_), _] if offset(BORINGSSL).is_some() => Library::BoringSsl,
+        [Some(_), _] => Library::OpenSsl,
+        [None, Some(_)] => Library::GnuTls,
+        [None, None] => return None,
+    };
+    let functions = if library == Library::GnuTls { GNUTLS } else { SSL };
+    let once = |name: &str| name != "gnutls_record_send" || offset("gnutls_record_send2").is_none();
+    let probes = functions
+        .iter()
+        .filter(|(name, _)| once(name))
+        .filter_map(|(name, call)| {
+            Some(Probe { offset: offset(name)?, cookie: library.cookie(*call), returns: call.returns() })
+        })
+        .collect();
+    Some(Watchable { library, probes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_is_told_by_its_functions() {
+        let library = |found: &[(&'static str, u64)]| watchable(found).map(|found| found.library);
+        assert_eq!(library(&[("SSL_read", 1), ("SSL_write", 2)]), Some(Library::OpenSsl));
+        assert_eq!(library(&[("SSL_read", 1), (BORINGSSL, 2)]), Some(Library::BoringSsl));
+        assert_eq!(library(&[("gnutls_record_recv", 1)]), Some(Library::GnuTls));
+        assert_eq!(library(&[("SSL_free", 1)]), None);
+    }
+}

@@ -1,0 +1,259 @@
+//! Which processes are watched: those that speak TLS and listen, and those asked for.
+
+use super::library::{self, Watchable};
+use super::{elf, host, probes};
+use crate::capture::intake::News;
+use crate::capture::kernel::Failure;
+use crate::capture::options::Tls as Wanted;
+use crate::capture::skeleton::tls::TlsSkel;
+use heads::rules::glob::Globs;
+use libbpf_rs::Link;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// A process that began is looked at soon, then less and less often: libraries are loaded and sockets opened in the
+/// beginning, as a rule.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const RAREST_LOOK: Duration = Duration::from_secs(15);
+/// All of `/proc` is listed this often, for processes that no record told of.
+const LIST_EVERY: Duration = Duration::from_secs(2);
+/// Files remembered; beyond, the memory starts anew.
+const REMEMBERED: usize = 1 << 14;
+
+/// Device and inode number, as `/proc/PID/maps` has them.
+type FileId = (String, u64);
+
+struct Process {
+    start: u64,
+    since: Instant,
+    next_look: Instant,
+    /// It has a TLS library, and the programs know.
+    speaks: bool,
+    /// By file; dropping them takes the probes out.
+    watched: HashMap<FileId, Vec<Link>>,
+}
+
+pub(super) struct Watch<'a> {
+    skeleton: &'a TlsSkel<'a>,
+    wanted: &'a Wanted,
+    patterns: Globs,
+    own: &'a [u32],
+    processes: HashMap<u32, Process>,
+    /// What is in each file, read once.
+    files: HashMap<FileId, Option<Rc<Watchable>>>,
+    /// Libraries of the system, for processes that will load them in a moment.
+    system: Vec<(FileId, PathBuf, Rc<Watchable>)>,
+    listeners: host::Listeners,
+    _process_links: Vec<Link>,
+    socket_links: Vec<Link>,
+    listed: Option<Instant>,
+    /// Why probes could not be put where they should be: the last one.
+    pub(super) trouble: Option<String>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(skeleton: &'a TlsSkel<'a>, wanted: &'a Wanted, own: &'a [u32]) -> Result<Watch<'a>, Failure> {
+        let mut watch = Watch {
+            skeleton,
+            wanted,
+            patterns: Globs::new(&wanted.processes),
+            own,
+            processes: HashMap::new(),
+            files: HashMap::new(),
+            system: Vec::new(),
+            listeners: host::Listeners::default(),
+            _process_links: probes::attach_processes(skeleton)?,
+            socket_links: Vec::new(),
+            listed: None,
+            trouble: None,
+        };
+        if !watch.patterns.is_empty() {
+            watch.learn_system();
+        }
+        Ok(watch)
+    }
+
+    fn learn_system(&mut self) {
+        for path in host::system_libraries() {
+            let found = File::open(&path).ok().and_then(|file| Some((host::file_id(&file)?, elf::functions(file)?)));
+            if let Some((file, functions)) = found {
+                if let Some(watchable) = library::watchable(&functions) {
+                    self.system.push((file, path, Rc::new(watchable)));
+                }
+            }
+        }
+    }
+
+    /// Processes that are watched now.
+    pub(super) fn watched(&self) -> usize {
+        self.processes.values().filter(|process| !process.watched.is_empty()).count()
+    }
+
+    pub(super) fn hear(&mut self, news: News) {
+        self.listeners.forget();
+        match news {
+            News::Executed(pid) => {
+                // What it ran before is gone, with the probes in it.
+                self.forget(pid);
+                self.look(pid);
+                self.expect(pid);
+            }
+            News::Look(pid) => {
+                self.look(pid);
+                self.expect(pid);
+            }
+        }
+    }
+
+    /// Looks at what is due; returns how long nothing will be.
+    pub(super) fn work(&mut self) -> Duration {
+        let now = Instant::now();
+        self.listeners.forget();
+        if self.listed.is_none_or(|at| now - at >= LIST_EVERY) {
+            self.list();
+            self.listed = Some(now);
+        }
+        let due = self.processes.iter().filter(|(_, known)| known.next_look <= now);
+        let due: Vec<u32> = due.map(|(pid, _)| *pid).collect();
+        for pid in due {
+            self.look(pid);
+        }
+        if self.listed.is_none() {
+            return Duration::ZERO;
+        }
+        let next = self.processes.values().map(|process| process.next_look).min();
+        next.map_or(LIST_EVERY, |next| next.saturating_duration_since(Instant::now())).min(LIST_EVERY)
+    }
+
+    /// New processes begin to be known; those that are gone end.
+    fn list(&mut self) {
+        let pids = host::pids();
+        let gone: Vec<u32> = self.processes.keys().filter(|pid| !pids.contains(pid)).copied().collect();
+        for pid in gone {
+            self.forget(pid);
+        }
+        for pid in pids {
+            let start = host::identity(pid).map(|(_, start)| start);
+            if self.processes.get(&pid).is_some_and(|process| Some(process.start) != start) {
+                self.forget(pid);
+            }
+            if !self.processes.contains_key(&pid) {
+                self.look(pid);
+            }
+        }
+    }
+
+    fn forget(&mut self, pid: u32) {
+        if self.processes.remove(&pid).is_some_and(|process| process.speaks) {
+            // It may not be there any more, which is what we want.
+            drop(probes::set_speaking(self.skeleton, pid, false));
+        }
+        if self.watched() == 0 {
+            self.socket_links.clear();
+        }
+    }
+
+    fn look(&mut self, pid: u32) {
+        let now = Instant::now();
+        let Some((name, start)) = host::identity(pid).filter(|_| !self.own.contains(&pid)) else { return };
+        let process = self.processes.entry(pid).or_insert_with(|| Process {
+            start,
+            since: now,
+            next_look: now,
+            speaks: false,
+            watched: HashMap::new(),
+        });
+        let age = now - process.since;
+        process.next_look = now + (age / 2).clamp(FIRST_LOOK, RAREST_LOOK);
+        // Kernel threads, and processes that we may not look into, have nothing that we could see.
+        let Ok(mut mapped) = host::mapped(pid) else { return };
+        mapped.retain(|mapped| !process.watched.contains_key(&mapped.file));
+        let speaking = mapped.into_iter().filter_map(|mapped| self.speaks(pid, &mapped).map(|file| (mapped, file)));
+        let fresh: Vec<(host::Mapped, Rc<Watchable>)> = speaking.collect();
+        if fresh.is_empty() {
+            return;
+        }
+        self.note_speaking(pid);
+        if self.wants(pid, &name) {
+            for (mapped, file) in fresh {
+                self.watch(pid, &mapped.file, &mapped.place(pid), &file);
+            }
+        }
+    }
+
+    /// A process that was asked for by name may load a library in a moment, and end soon after.
+    fn expect(&mut self, pid: u32) {
+        if self.patterns.is_empty() || !host::shares_our_files(pid) {
+            return;
+        }
+        let Some((name, _)) = host::identity(pid) else { return };
+        if !self.is_asked_for(pid, &name) || self.own.contains(&pid) {
+            return;
+        }
+        for (id, path, file) in self.system.clone() {
+            if self.processes.get(&pid).is_some_and(|process| !process.watched.contains_key(&id)) {
+                self.note_speaking(pid);
+                self.watch(pid, &id, &path, &file);
+            }
+        }
+    }
+
+    /// From now on the programs tell when it listens, forks or ends.
+    fn note_speaking(&mut self, pid: u32) {
+        if let Some(process) = self.processes.get_mut(&pid).filter(|process| !process.speaks) {
+            match probes::set_speaking(self.skeleton, pid, true) {
+                Ok(()) => {
+                    process.speaks = true;
+                    // Whom it forked before is not known.
+                    self.listed = None;
+                }
+                Err(error) => self.trouble = Some(format!("process {pid}: {error:#}")),
+            }
+        }
+    }
+
+    /// What can be watched in a file.
+    fn speaks(&mut self, pid: u32, mapped: &host::Mapped) -> Option<Rc<Watchable>> {
+        if let Some(known) = self.files.get(&mapped.file) {
+            return known.clone();
+        }
+        if self.files.len() >= REMEMBERED {
+            self.files.clear();
+        }
+        // One that can't be opened now may be another time.
+        let file = File::open(mapped.place(pid)).ok()?;
+        let found = elf::functions(file).and_then(|functions| library::watchable(&functions)).map(Rc::new);
+        self.files.insert(mapped.file.clone(), found.clone());
+        found
+    }
+
+    fn wants(&mut self, pid: u32, name: &str) -> bool {
+        self.is_asked_for(pid, name) || (self.wanted.listening && self.listeners.listens(pid))
+    }
+
+    fn is_asked_for(&self, pid: u32, name: &str) -> bool {
+        let asked = |text: &str| self.patterns.matches(&text.to_ascii_lowercase().into_bytes());
+        if self.patterns.is_empty() {
+            return false;
+        }
+        let path = host::executable(pid).unwrap_or_default();
+        asked(name) || asked(&path) || path.rsplit('/').next().is_some_and(asked)
+    }
+
+    fn watch(&mut self, pid: u32, id: &FileId, place: &Path, file: &Watchable) {
+        if self.socket_links.is_empty() {
+            match probes::attach_sockets(self.skeleton) {
+                Ok(links) => self.socket_links = links,
+                Err(failure) => self.trouble = Some(failure.to_string()),
+            }
+        }
+        match (probes::attach(self.skeleton, pid, place, file), self.processes.get_mut(&pid)) {
+            (Ok(links), Some(process)) => drop(process.watched.insert(id.clone(), links)),
+            (Err(error), _) => self.trouble = Some(format!("{} of process {pid}: {error:#}", place.display())),
+            (Ok(_), None) => {}
+        }
+    }
+}

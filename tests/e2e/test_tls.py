@@ -1,0 +1,252 @@
+"""Servers and clients that speak TLS: each call is one row at each end that is watched, equal to what both ends saw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.capture import settings
+from tests.e2e.processes import executable
+from tests.e2e.rows import assert_row, quality, request_fields, response_fields, role, targets
+from tests.e2e.servers import Server, Spec, serving
+from tests.e2e.test_framing import get
+from tests.e2e.test_servers import REQUESTS, assert_process, assert_view, sent_by
+from tests.e2e.tls_servers import NGINX_TLS, TLS_SPECS, connect
+from tests.e2e.waiting import wait_for
+from tests.e2e.wire import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.capture import Capture, Row
+
+pytestmark = pytest.mark.e2e
+
+BIG = 20_000_000
+
+
+def config(directory: Path, tls: str = "") -> Path:
+    """Put a configuration with this `[tls]` section into a new directory for masthead, and return the directory."""
+    directory.mkdir(exist_ok=True)
+    (directory / "masthead.toml").write_text(settings(directory, f"[tls]\n{tls}\n"))
+    return directory
+
+
+def started(spec: Spec, directory: Path) -> Iterator[Server]:
+    if missing := spec.missing():
+        pytest.skip(f"{missing} is not installed")
+    directory.mkdir()
+    with serving(spec, directory) as running:
+        yield running
+
+
+@pytest.fixture(params=TLS_SPECS, ids=lambda spec: spec.name)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    yield from started(request.param, tmp_path / "server")
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Server]:
+    yield from started(NGINX_TLS, tmp_path / "server")
+
+
+@pytest.fixture
+def both(capture_with: Callable[..., Capture], tmp_path: Path) -> Capture:
+    """`masthead run` that watches this process too, although it does not listen."""
+    own = Path(executable(os.getpid())).name
+    return capture_with(directory=config(tmp_path / "both", f'processes = ["{own}"]'))
+
+
+def assert_tls(row: Row, server: Server, port: int) -> None:
+    """Fail unless the row is of the source `tls`, between these ends."""
+    assert row["masthead"]["source"] == "tls"
+    assert row["server"] == {"address": "127.0.0.1", "port": server.port}
+    assert row["client"] == {"address": "127.0.0.1", "port": port}
+
+
+def test_each_call_is_one_row_at_each_end_equal_to_what_both_saw(server: Server, both: Capture) -> None:
+    heads: list[tuple[Head, Head]] = []
+    with connect(server) as client:
+        port = client.port
+        for text in REQUESTS:
+            request = text.format(port=server.port).encode()
+            response = client.call(request)
+            heads.append((Head(request.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), response.head))
+    views = server.views(len(REQUESTS)) if server.record.exists() else [None] * len(REQUESTS)
+    files = server.executables()
+    rows = both.finish(server.port)
+    served, called = role(rows, "server"), role(rows, "client")
+
+    assert len(served) == len(called) == len(REQUESTS)
+    for mine, theirs, (request_head, response_head), view in zip(called, served, heads, views, strict=True):
+        for row in (mine, theirs):
+            assert_row(row, request_head, response_head)
+            assert_tls(row, server, port)
+        assert_process(mine, {os.getpid(): executable(os.getpid())})
+        assert_process(theirs, files)
+        if view:
+            assert_view(theirs, view)
+
+
+def test_pipelined_requests_are_told_apart(nginx: Server, both: Capture) -> None:
+    wanted = [f"/orders/{number}" for number in range(50)]
+    with connect(nginx) as client:
+        client.send(b"".join(map(get, wanted)))
+        for _ in wanted:
+            assert client.response().head.status == 200
+    rows = both.finish(nginx.port)
+    for end in ("server", "client"):
+        assert targets(role(rows, end)) == wanted
+        assert [quality(row) for row in role(rows, end)] == [[]] * len(wanted)
+
+
+def test_a_large_download_is_counted_and_not_copied(nginx: Server, both: Capture, tmp_path: Path) -> None:
+    files = tmp_path / "server" / "files"
+    files.mkdir()
+    (files / "big").write_bytes(os.urandom(BIG))
+    with connect(nginx) as client:
+        assert len(client.call(get("/files/big")).rest) == BIG
+        client.call(get("/orders/after"))
+    rows = both.finish(nginx.port)
+    for end in ("server", "client"):
+        big, after = role(rows, end)
+        assert big["http"]["response"]["body"]["size"] == BIG
+        assert targets([after]) == ["/orders/after"]
+        assert quality(big) == quality(after) == []
+    assert both.ledger is not None
+    assert both.ledger.get("notes.gaps", 0) == 0
+
+
+def test_a_large_upload_is_counted(server: Server, both: Capture) -> None:
+    if server.spec.name == "haproxy":
+        pytest.skip("this HAProxy answers without reading the content")
+    size = 900_000
+    head = f"POST /orders/up HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n".encode()
+    with connect(server) as client:
+        client.send(head + os.urandom(size))
+        status = client.response("POST").head.status
+    for end in ("server", "client"):
+        (row,) = role(both_rows(both, server), end)
+        assert row["http"]["request"]["body"]["size"] == size
+        assert row["http"]["response"]["status_code"] == status
+        assert quality(row) == []
+
+
+def both_rows(capture: Capture, server: Server) -> list[Row]:
+    """Return the rows of a run, which is ended the first time."""
+    if not hasattr(capture, "kept"):
+        capture.kept = capture.finish(server.port)  # type: ignore[attr-defined]
+    rows: list[Row] = capture.kept  # type: ignore[attr-defined]
+    return rows
+
+
+def test_a_connection_that_was_there_before_is_joined_between_two_calls(
+    server: Server, capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    with connect(server) as client:
+        client.call(get("/orders/before"))
+        capture = capture_with(directory=config(tmp_path / "late"))
+        for number in range(4):
+            client.call(get(f"/orders/{number}"))
+        port = client.port
+    rows = role(capture.finish(None), "server")
+    mine = [row for row in rows if row["masthead"]["source"] == "tls"]
+    # What was read of the first request could be the middle of anything: only its response is certain.
+    # Who was already waiting inside a call is seen from the next one.
+    ours = [row for row in mine if row["server"].get("port", server.port) == server.port]
+    first, rest = ours[:-3], ours[-3:]
+    assert [quality(row) for row in first] in ([], [["joined", "no_request"]])
+    assert targets(rest) == [f"/orders/{number}" for number in range(1, 4)]
+    for row in rest:
+        assert quality(row) == []
+        assert_tls(row, server, port)
+    # Where bytes are handed over in memory the socket may not be certain yet: no address, rather than a wrong one.
+    assert all(row["client"] in ({}, {"address": "127.0.0.1", "port": port}) for row in first)
+
+
+def test_a_server_that_starts_later_is_seen_from_its_first_call(
+    capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    capture = capture_with(directory=config(tmp_path / "early"))
+    with contextmanager(started)(NGINX_TLS, tmp_path / "server") as server:
+        again_until_seen(capture, server, lambda: one_call(server, "/orders/first"))
+        one_call(server, "/orders/second")
+        rows = role(capture.finish(server.port), "server")
+    assert targets(rows)[-1] == "/orders/second"
+    assert [quality(row) for row in rows] == [[]] * len(rows)
+
+
+def one_call(server: Server, path: str) -> None:
+    """Connect, call once, and end."""
+    with connect(server) as client:
+        client.call(get(path))
+
+
+def again_until_seen(capture: Capture, server: Server, call: Callable[[], object], end: str = "server") -> None:
+    """Call until a row comes: it takes some milliseconds to put probes into a process that has just begun."""
+
+    def seen() -> bool:
+        call()
+        try:
+            capture.wait_rows(server.port, 1, end, 1)
+        except AssertionError:
+            return False
+        return True
+
+    wait_for(seen, f"a call to port {server.port} is seen")
+
+
+def test_curl_is_seen_as_the_client(nginx: Server, capture_with: Callable[..., Capture], tmp_path: Path) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed")
+    capture = capture_with(directory=config(tmp_path / "curl", 'processes = ["curl"]'))
+    url = f"https://127.0.0.1:{nginx.port}/orders/3?from=curl"
+    options = ["-svk", "--http1.1", "-H", "X-Tenant: acme", "-D", str(tmp_path / "received"), "-o", os.devnull]
+    words: dict[int, bytes] = {}
+
+    def call() -> None:
+        with subprocess.Popen([curl, *options, url], stderr=subprocess.PIPE) as child:
+            _, words[child.pid] = child.communicate(timeout=20)
+        assert child.returncode == 0, words
+
+    again_until_seen(capture, nginx, call, "client")
+    rows = capture.finish(nginx.port)
+    (called,) = role(rows, "client")
+    served = role(rows, "server")[-1]
+    request, response = Head(sent_by(words[called["process"]["pid"]])), Head((tmp_path / "received").read_bytes())
+    for row in (served, called):
+        assert_row(row, request, response)
+    assert_process(called, dict.fromkeys(words, str(Path(curl).resolve())))
+
+
+def test_gnutls_is_seen_at_the_client(nginx: Server, capture_with: Callable[..., Capture], tmp_path: Path) -> None:
+    wget = shutil.which("wget")
+    if wget is None:
+        pytest.skip("wget is not installed")
+    capture = capture_with(directory=config(tmp_path / "wget", 'processes = ["wget"]'))
+    url = f"https://127.0.0.1:{nginx.port}/orders/3"
+    command = [wget, "-q", "--no-check-certificate", "-O", os.devnull, url]
+    again_until_seen(capture, nginx, lambda: subprocess.run(command, check=True, timeout=20), "client")
+    rows = capture.finish(nginx.port)
+    (called,) = role(rows, "client")
+    served = role(rows, "server")[-1]
+    assert request_fields(called) == request_fields(served)
+    assert response_fields(called) == response_fields(served)
+    assert quality(called) == quality(served) == []
+
+
+def test_no_probe_is_put_where_tls_is_turned_off(
+    nginx: Server, capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    capture = capture_with(directory=config(tmp_path / "off", "enabled = false"))
+    with connect(nginx) as client:
+        client.call(get("/orders/1"))
+    assert capture.finish(nginx.port) == []
+    assert wait_for(lambda: capture.ledger, "the ledger").get("notes.tls_traps", 0) == 0
