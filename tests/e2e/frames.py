@@ -73,9 +73,15 @@ class Octets:
 
 
 class Client:
-    """A client with prior knowledge. `step`: bytes in one segment at most; `frame`: bytes in one frame at most."""
+    """A client with prior knowledge.
 
-    def __init__(self, port: int, step: int | None = None, frame: int | None = None) -> None:
+    `step`: bytes in one segment at most, once the preface's first `opening` bytes are sent and, if that is not all of
+    it, the server has spoken; `frame`: bytes in one frame at most.
+    """
+
+    def __init__(
+        self, port: int, step: int | None = None, frame: int | None = None, opening: int = len(PREFACE)
+    ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = int(self.sock.getsockname()[1])
@@ -87,16 +93,27 @@ class Client:
         )
         self._settled = False
         self._h2.initiate_connection()
-        self._flush()
+        self._open(opening)
         while not self._settled:
             self._take()
 
+    def _open(self, opening: int) -> None:
+        data = self._h2.data_to_send()
+        self.sock.sendall(data[:opening])
+        if opening < len(PREFACE):
+            self.sock.recv(1, socket.MSG_PEEK)
+        self._send_in_steps(data[opening:])
+        self.sent += data
+
     def _flush(self) -> None:
         data = self._h2.data_to_send()
+        self._send_in_steps(data)
+        self.sent += data
+
+    def _send_in_steps(self, data: bytes) -> None:
         step = self._step or len(data) or 1
         for at in range(0, len(data), step):
             self.sock.sendall(data[at : at + step])
-        self.sent += data
 
     def start(self, request: Fields, body: bytes | None = None, trailers: Fields | None = None) -> Call:
         """Send a request; its response comes when it comes."""
