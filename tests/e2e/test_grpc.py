@@ -88,9 +88,6 @@ def test_a_unary_call(capture: Capture, server: Server, channel: Any) -> None:
         assert quality(row) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="octets behind a NUL, as gRPC's C core agrees upon with its like, are no base64 yet"
-)
 def test_binary_metadata_are_base64(capture: Capture, server: Server, channel: Any) -> None:
     call = method(channel, "unary_unary", "Unary")
     call(b"abc", metadata=(*METADATA, ("x-blob-bin", b"\x00\xff\x10")))

@@ -143,7 +143,6 @@ def matches(row: Row, view: Seen) -> bool:
     return mine == theirs if view.ordered else sorted(mine) == sorted(theirs)
 
 
-@pytest.mark.xfail(strict=True, reason="taken for HTTP/1 while the preface is incomplete and the server speaks")
 def test_a_server_may_speak_in_the_middle_of_the_preface(capture: Capture, tmp_path: Path) -> None:
     directory = tmp_path / "server"
     directory.mkdir()

@@ -132,9 +132,14 @@ impl Speech {
         {
             return;
         }
+        if self.pairing.in_preface() && self.pairing.requests_leave() == Some(!egress) && self.hold(egress, bytes, at) {
+            return;
+        }
         self.pairing.data(egress, bytes, at, ledger, log);
         if let Some(switch) = self.pairing.switched() {
             self.switch(*switch, ledger, log);
+        } else if self.probe.is_some() && !self.pairing.in_preface() && self.pairing.requests_leave().is_some() {
+            self.give_up_early(ledger, log);
         }
     }
 
@@ -256,12 +261,32 @@ impl Speech {
         self.http2 = Some(Box::new(http2));
     }
 
+    /// What a server says while the client's preface is on its way; false where it can't be its first frames.
+    #[cold]
+    fn hold(&mut self, egress: bool, bytes: &[u8], at: Place) -> bool {
+        let fresh = || Box::new(Probe::Early { egress, pieces: Vec::new(), size: 0 });
+        let Probe::Early { pieces, size, .. } = self.probe.get_or_insert_with(fresh).as_mut() else { return false };
+        pieces.push((bytes.to_vec(), at));
+        *size += bytes.len();
+        let front: Vec<u8> = pieces.iter().flat_map(|(bytes, _)| bytes).copied().take(9).collect();
+        let held = *size <= EARLY && http2::opens(&front) != Some(false);
+        if !held {
+            pieces.pop();
+        }
+        held
+    }
+
     /// HTTP/1 gives way: what follows are frames.
     #[cold]
     fn switch(&mut self, switch: Switch, ledger: &mut Ledger, log: &mut impl Log) {
         let Some(client_egress) = self.pairing.requests_leave() else { return };
         let endpoints = self.pairing.endpoints.clone();
         let mut http2 = Http2::new(endpoints, self.limits, client_egress, switch.opening);
+        if let Some(Probe::Early { egress, pieces, .. }) = self.probe.take().map(|probe| *probe) {
+            for (bytes, at) in pieces {
+                http2.data(egress, &bytes, at, ledger, log);
+            }
+        }
         if !switch.rest.is_empty() {
             http2.data(switch.egress, &switch.rest, switch.at, ledger, log);
         }

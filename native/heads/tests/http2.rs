@@ -424,6 +424,34 @@ fn joined_in_the_middle_nothing_is_wrong_and_new_entries_are_known() {
 }
 
 #[test]
+fn a_server_may_speak_at_any_place_of_the_preface() {
+    let hello = [PREFACE.to_vec(), settings()].concat();
+    for cut in 0..hello.len() {
+        let mut socket = Socket::new(false);
+        socket.segment(false, &hello[..cut], 0);
+        socket.segment(true, &settings(), 0);
+        socket.segment(false, &hello[cut..], 0);
+        socket.segment(false, &get(1, "/1"), 0);
+        socket.segment(true, &ok(1, "v", b"x"), 0);
+        let rows = socket.rows();
+        assert_eq!((rows.len(), rows[0].stream, rows[0].marks.is_empty()), (1, 1, true), "cut at {cut}: {rows:?}");
+    }
+}
+
+#[test]
+fn binary_metadata_are_base64_whether_they_were_sent_so_or_not() {
+    let mut socket = Socket::new(false);
+    socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);
+    socket.segment(true, &settings(), 0);
+    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/"), ("a-bin", "\0\x01\n"), ("b-bin", "AQo")];
+    socket.segment(false, &headers(1, true, &fields), 0);
+    socket.segment(true, &headers(1, true, &[(":status", "200"), ("c-bin", "\0")]), 0);
+    let rows = socket.rows();
+    assert!(rows[0].text.contains("a-bin=AQo,b-bin=AQo") && rows[0].text.contains("c-bin= |"), "{}", rows[0].text);
+    assert!(rows[0].marks.is_empty());
+}
+
+#[test]
 fn content_may_be_skipped_and_nothing_else() {
     let mut socket = Socket::new(false);
     socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);

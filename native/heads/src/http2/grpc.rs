@@ -1,6 +1,8 @@
 //! What a gRPC call says beyond its fields ("gRPC over HTTP2", `doc/PROTOCOL-HTTP2.md` of grpc/grpc).
 
-use crate::exchange::{Field, Head};
+use crate::exchange::{Field, Head, Span};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::Engine;
 
 /// Octets before each message: whether it is compressed, and its length.
 const PREFIX: u8 = 5;
@@ -52,6 +54,25 @@ impl Counter {
 
     pub(super) fn messages(self) -> Option<u64> {
         (!self.lost).then_some(self.messages)
+    }
+}
+
+/// Binary metadata whose octets came as they are, behind a NUL ("true binary metadata", gRFC G1), become what they are
+/// otherwise: base64 without padding.
+pub(super) fn encode_binary(head: &mut Head) {
+    for place in 0..head.fields.len() {
+        let Some(field) = head.fields.get(place) else { break };
+        let Some((0, octets)) = field.value.of(&head.raw).split_first() else { continue };
+        if !field.name.of(&head.raw).ends_with(b"-bin") {
+            continue;
+        }
+        let text = STANDARD_NO_PAD.encode(octets);
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let value = Span { start: small(head.raw.len()), len: small(text.len()) };
+        head.raw.extend_from_slice(text.as_bytes());
+        if let Some(field) = head.fields.get_mut(place) {
+            field.value = value;
+        }
     }
 }
 

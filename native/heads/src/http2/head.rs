@@ -1,5 +1,6 @@
 //! What a decoded section says: pseudo-header fields, and what a strict receiver would refuse (RFC 9113, section 8).
 
+use super::grpc;
 use crate::exchange::{Fault, Field, Head, Span, Unresolved};
 use crate::http1::Kind;
 use memchr::memchr3;
@@ -19,6 +20,7 @@ const fn names() -> [bool; 256] {
 
 /// Takes the pseudo-header fields out of the fields. `whole`: nothing is missing, so what is not there was not sent.
 pub(super) fn read(head: &mut Head, kind: Kind, whole: bool) {
+    grpc::encode_binary(head);
     let (mut method, mut path, mut status) = (None, None, None);
     let (mut scheme, mut authority, mut protocol) = (None, None, None);
     let mut fault = None;

@@ -450,7 +450,8 @@ fn note_fault(section: &Section, message: &mut Message) {
 }
 
 /// Adds a trailer section to its message; returns the bytes that it keeps.
-fn trailers(message: &mut Message, section: &Section, from: &Message) -> usize {
+fn trailers(message: &mut Message, section: &Section, from: &mut Message) -> usize {
+    grpc::encode_binary(&mut from.head);
     let before = weight(message);
     let fault = if section.invalid { Some((Fault::Frames, 0)) } else { head::trailer_fault(&from.head) };
     if let Some((fault, _)) = fault {

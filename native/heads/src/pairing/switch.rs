@@ -27,6 +27,14 @@ pub(super) fn is_answer(head: &Head) -> bool {
 }
 
 impl Pairing {
+    /// What came of the first request can be the front of the client's preface.
+    pub fn in_preface(&self) -> bool {
+        self.ordinal == 0
+            && self.request.in_head()
+            && self.queue.is_empty()
+            && PREFACE.starts_with(&self.request.message.head.raw)
+    }
+
     /// The front of the client's preface looked like a request (RFC 9113, section 3.4).
     pub(super) fn preface(&mut self) {
         let front = std::mem::take(&mut self.request.message.head.raw);
