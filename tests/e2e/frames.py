@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -76,15 +77,23 @@ class Client:
     """A client with prior knowledge.
 
     `step`: bytes in one segment at most, once the preface's first `opening` bytes are sent and, if that is not all of
-    it, the server has spoken; `frame`: bytes in one frame at most.
+    it, the server has spoken; `frame`: bytes in one frame at most; `tls`: settings of a client that is to use TLS.
     """
 
     def __init__(
-        self, port: int, step: int | None = None, frame: int | None = None, opening: int = len(PREFACE)
+        self,
+        port: int,
+        step: int | None = None,
+        frame: int | None = None,
+        opening: int = len(PREFACE),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.port = int(self.sock.getsockname()[1])
+        if tls:
+            tls.set_alpn_protocols(["h2"])
+            self.sock = tls.wrap_socket(self.sock)
         self.sent, self.received = bytearray(), bytearray()
         self.calls: dict[int, Call] = {}
         self._step, self._frame = step, frame
