@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ READING = {
     "skb_load_bytes",
     "skb_load_bytes_relative",
     "skc_to_tcp6_sock",
+    "sock_from_file",
     "skc_to_tcp_request_sock",
     "skc_to_tcp_sock",
     "skc_to_tcp_timewait_sock",
@@ -126,7 +128,11 @@ def test_both_directions_and_the_process_hooks_are_there(programs: list[dict[str
 
 def held_by(pid: int) -> set[int]:
     """Ids of the programs that a process holds, by its descriptors."""
-    texts = [file.read_text() for file in Path(f"/proc/{pid}/fdinfo").iterdir()]
+    texts = []
+    for file in Path(f"/proc/{pid}/fdinfo").iterdir():
+        # One that is open for a moment only, as an iterator's is, may be gone by now.
+        with suppress(FileNotFoundError):
+            texts.append(file.read_text())
     return {int(number) for text in texts for number in re.findall(r"^prog_id:\s*(\d+)$", text, re.MULTILINE)}
 
 

@@ -40,19 +40,26 @@ pub(crate) struct Rows<L> {
     counters: Counters,
     sealed: Vec<RecordBatch>,
     making: Making,
+    /// Of connections inside TLS, only those with one of these ports at either end; all when there are none. Others were
+    /// left out by the kernel side.
+    ports: Vec<u16>,
 }
 
 impl<L: Lookup> Rows<L> {
     /// `boot` begins every id: eight digits of the boot id, or `pcap`.
     pub(crate) fn new(rules: Arc<Rules>, lookup: L, source: Source, boot: &str) -> Rows<L> {
         let making = Making::new(source, boot);
-        Rows { rules, lookup, counters: Counters::default(), sealed: Vec::new(), making }
+        Rows { rules, lookup, counters: Counters::default(), sealed: Vec::new(), making, ports: Vec::new() }
     }
 
     /// Rules for the exchanges from now on.
     pub(crate) fn set_rules(&mut self, rules: Arc<Rules>) {
         self.rules = rules;
         self.making.forget();
+    }
+
+    pub(crate) fn set_ports(&mut self, ports: &[u16]) {
+        self.ports = ports.to_vec();
     }
 
     /// Nanoseconds from the clock of the exchanges to wall time, for the exchanges from now on.
@@ -112,6 +119,11 @@ impl<L: Lookup> Log for Rows<L> {
         if self.counters.opened.is_multiple_of(CHECK_EVERY) && self.bytes() > MAX_BYTES {
             let sealed = self.seal();
             self.sealed.extend(sealed);
+        }
+        let ends = [endpoints.client.1, endpoints.server.1];
+        if endpoints.tls.is_some() && !self.ports.is_empty() && !ends.iter().any(|port| self.ports.contains(port)) {
+            self.counters.filtered += 1;
+            return;
         }
         match self.making.row(&self.rules, &self.lookup, endpoints, exchange) {
             Fate::Logged => {}
