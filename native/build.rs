@@ -17,7 +17,7 @@ fn main() {
     let mut arguments = ["-Wall", "-Werror", "-Wno-unused-function", "-mcpu=v3"].map(str::to_owned).to_vec();
     arguments.push(format!("-I{}", bpf.display()));
     arguments.extend(system_includes(&clang));
-    for source in ["socket", "tls"] {
+    for source in ["socket", "tls", "listeners"] {
         SkeletonBuilder::new()
             .source(bpf.join(format!("{source}.bpf.c")))
             .clang(&clang)

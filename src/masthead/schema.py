@@ -36,10 +36,10 @@ class Column:
 
 COLUMNS = (
     Column("time", "timestamp[ns]", "time", "UTC", "First byte of the request, or of the response where no request was seen."),
-    Column("exchange_id", "utf8", "masthead.exchange_id", "", "Boot id, socket cookie, role (s, c, n: none) and ordinal: the same in every replay."),
-    Column("connection_id", WORD, "masthead.connection_id", "", "Boot id and socket cookie; in a recording `pcap` and the connection's number."),
+    Column("exchange_id", "utf8", "masthead.exchange_id", "", "Boot id, socket cookie (inside TLS the session's number), role (s, c, n: none) and ordinal: the same in every replay."),
+    Column("connection_id", WORD, "masthead.connection_id", "", "Boot id and socket cookie, inside TLS the session's number where its socket is not known; in a recording `pcap` and the connection's number."),
     Column("role", WORD, "masthead.role", "", "`server` as seen by who answers, `client` by who calls; null in a recording."),
-    Column("source", WORD, "masthead.source", "", "Where the bytes come from: `socket` or `pcap`."),
+    Column("source", WORD, "masthead.source", "", "Where the bytes come from: `socket`, `tls` or `pcap`."),
     Column("protocol", WORD, "network.protocol.version", "", "`http/1.0`, `http/1.1`, `h2` (inside TLS), `h2c` (in clear), `grpc`, `websocket`; in NDJSON `network.protocol.name` and `.version` apart."),
     Column("scheme", WORD, "url.scheme", "", "Scheme of the call: `:scheme` or an absolute target's, else `https` for what came out of TLS and `http` for the rest."),
     Column("method", WORD, "http.request.method", "", "Method as sent."),
@@ -51,7 +51,7 @@ COLUMNS = (
     Column("authority", "utf8", "masthead.authority", "", "Authority of an absolute target, or `:authority` of HTTP/2, else the Host field where there is exactly one."),
     Column("status", "uint16", "http.response.status_code", "", "Status code of the final response."),
     Column("grpc_status", "uint16", "masthead.grpc_status", "", "Status of a gRPC call, from its trailers; `rpc.status_code` in NDJSON has its name."),
-    Column("client_address", WORD, "network.peer.address", "", "Address of the calling socket; `client.address` in NDJSON where no forwarded client is known."),
+    Column("client_address", WORD, "network.peer.address", "", "Address of the calling socket, null where it is not known (inside TLS); `client.address` in NDJSON where no forwarded client is known."),
     Column("client_port", "uint16", "network.peer.port", "", "Port of the calling socket; `client.port` in NDJSON where no forwarded client is known."),
     Column("server_address", WORD, "server.address", "", "Address of the answering socket."),
     Column("server_port", "uint16", "server.port", "", "Port of the answering socket."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +15,7 @@ import h2.settings
 from tests.e2e.waiting import DEADLINE
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
 Fields = list[list[str]]

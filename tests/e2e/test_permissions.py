@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.capture import Capture, run_command
+from tests.e2e.capture import Capture, masthead, run_command
 from tests.e2e.processes import executable
 from tests.e2e.raw_server import RawServer, echo
-from tests.e2e.rows import assert_request, both_ends, quality, role
+from tests.e2e.rows import assert_request, both_ends, quality, role, targets
 from tests.e2e.servers import SPECS, serving
 from tests.e2e.test_framing import get
+from tests.e2e.tls_servers import NGINX_TLS, connect
 from tests.e2e.wire import Conn, Head
 
 if TYPE_CHECKING:
@@ -104,6 +106,35 @@ def test_the_documented_capabilities_are_enough(
     assert called["process"]["pid"] == os.getpid()
     assert called["process"]["executable"]["path"] == executable(os.getpid())
     assert served["process"]["executable"]["path"] == files[served["process"]["pid"]]
+
+
+@pytest.mark.parametrize("capabilities", [DOCUMENTED, CAPTURE], ids=["with", "without"])
+def test_cap_sys_ptrace_decides_whether_tls_of_others_is_seen(
+    capture_with: Callable[..., Capture], place: Path, tmp_path: Path, capabilities: tuple[str, ...]
+) -> None:
+    if missing := NGINX_TLS.missing():
+        pytest.skip(f"{missing} is not installed")
+    (tmp_path / "server").mkdir()
+    with serving(NGINX_TLS, tmp_path / "server") as server, RawServer(echo) as plain:
+        prefix = with_only(*capabilities, *reading(), user=NOBODY)
+        capture = capture_with(prefix=prefix, directory=place)
+        with connect(server) as client:
+            client.call(get("/orders/1"))
+        with Conn.connect("127.0.0.1", plain.port) as other:
+            other.call(get("/2"))
+        doctor = [*prefix, *masthead(), "doctor", "--json", "--config", str(place / "masthead.toml")]
+        done = subprocess.run(doctor, capture_output=True, text=True, check=False)
+        report = json.loads(done.stdout)
+        nginx = set(server.executables())
+        rows = capture.finish(None)
+    seen = "sys_ptrace" in capabilities
+    found = [row for row in role(rows, "server") if row["server"].get("port") == server.port]
+    assert targets(found) == ["/orders/1"] * seen
+    assert len([row for row in rows if row["server"].get("port") == plain.port]) == 2
+    assert {entry["pid"] for entry in report["tls"] if entry["seen"]} & nginx == (nginx if seen else set())
+    if not seen:
+        (tls,) = [check for check in report["checks"] if check["name"] == "TLS"]
+        assert (tls["state"], tls["remedy"]) == ("note", "add CAP_SYS_PTRACE")
 
 
 def test_without_cap_sys_ptrace_only_the_executable_is_missing_and_a_mark_says_so(

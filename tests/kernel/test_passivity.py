@@ -41,6 +41,7 @@ READING = {
     "skb_load_bytes",
     "skb_load_bytes_relative",
     "skc_to_tcp6_sock",
+    "sock_from_file",
     "skc_to_tcp_request_sock",
     "skc_to_tcp_sock",
     "skc_to_tcp_timewait_sock",
@@ -129,7 +130,7 @@ def held_by(pid: int) -> set[int]:
     """Ids of the programs that a process holds, by its descriptors."""
     texts = []
     for file in Path(f"/proc/{pid}/fdinfo").iterdir():
-        # Descriptors come and go while it works.
+        # One that is open for a moment only, as an iterator's is, may be gone by now.
         with suppress(FileNotFoundError):
             texts.append(file.read_text())
     return {int(number) for text in texts for number in re.findall(r"^prog_id:\s*(\d+)$", text, re.MULTILINE)}

@@ -44,6 +44,9 @@ pub(crate) struct Rows<L> {
     boot: Box<str>,
     /// Nanoseconds from the clock of the exchanges to wall time.
     offset: i64,
+    /// Of connections inside TLS, only those with one of these ports at either end; all when there are none. Others were
+    /// left out by the kernel side.
+    ports: Vec<u16>,
 }
 
 impl<L: Lookup> Rows<L> {
@@ -59,6 +62,7 @@ impl<L: Lookup> Rows<L> {
             source,
             boot: boot.into(),
             offset: 0,
+            ports: Vec::new(),
         }
     }
 
@@ -66,6 +70,10 @@ impl<L: Lookup> Rows<L> {
     pub(crate) fn set_rules(&mut self, rules: Arc<Rules>) {
         self.rules = rules;
         self.making.forget();
+    }
+
+    pub(crate) fn set_ports(&mut self, ports: &[u16]) {
+        self.ports = ports.to_vec();
     }
 
     /// Nanoseconds from the clock of the exchanges to wall time, for the exchanges from now on.
@@ -152,6 +160,11 @@ impl<L: Lookup> Log for Rows<L> {
         if self.counters.opened.is_multiple_of(CHECK_EVERY) && self.bytes() > MAX_BYTES {
             let sealed = self.seal();
             self.sealed.extend(sealed);
+        }
+        let ends = [endpoints.client.1, endpoints.server.1];
+        if endpoints.tls.is_some() && !self.ports.is_empty() && !ends.iter().any(|port| self.ports.contains(port)) {
+            self.counters.filtered += 1;
+            return;
         }
         match self.making.row(&self.rules, &self.lookup, endpoints, exchange) {
             Fate::Logged => {}

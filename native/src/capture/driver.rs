@@ -63,6 +63,7 @@ pub(crate) fn run(
     let head_bytes = usize::try_from(options.max_head_bytes).unwrap_or(usize::MAX);
     let intake = RefCell::new(Intake::new(rules, processes, head_bytes, options.own_pids.clone()));
     intake.borrow_mut().rows.set_offset(clock::wall_offset());
+    intake.borrow_mut().rows.set_ports(&options.ports);
 
     let mut builder = RingBufferBuilder::new();
     let added = builder.add(&skeleton.maps.ring, |raw: &[u8]| {

@@ -2,7 +2,7 @@
 
 use super::kernel::{self, Failure};
 use super::options::Options;
-use super::tls::probes;
+use super::tls::{listeners, probes};
 use libbpf_rs::skel::Skel;
 use libbpf_rs::{OpenObject, ProgramImpl};
 use serde_json::{json, Value};
@@ -64,7 +64,9 @@ pub(crate) fn describe() -> Result<String, Failure> {
     let skeleton = kernel::load(kernel::open(&mut storage, &options)?)?;
     let mut tls_storage = MaybeUninit::<OpenObject>::uninit();
     let tls = probes::load(probes::open(&mut tls_storage, &options, None)?)?;
-    let all = skeleton.object().progs().chain(tls.object().progs());
+    let mut listeners_storage = MaybeUninit::<OpenObject>::uninit();
+    let listeners = listeners::load(&mut listeners_storage)?;
+    let all = skeleton.object().progs().chain(tls.object().progs()).chain(listeners.object().progs());
     let programs: Vec<Value> = all.filter(ProgramImpl::autoload).map(|program| one(&program)).collect();
     Ok(Value::from(programs).to_string())
 }

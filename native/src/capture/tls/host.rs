@@ -1,10 +1,11 @@
 //! The host's processes, as `/proc` shows them: what each has mapped, and whether it listens.
 
-use std::collections::{HashMap, HashSet};
+use crate::capture::cgroup;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An executable mapping of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -110,33 +111,28 @@ pub(super) fn system_libraries() -> Vec<PathBuf> {
     found
 }
 
-/// Listening TCP sockets, by network namespace; read once for each, then remembered until [`Listeners::forget`].
-#[derive(Debug, Default)]
-pub(super) struct Listeners(HashMap<PathBuf, HashSet<String>>);
+/// Directories of cgroups as `/proc/PID/cgroup` writes them: from the root of the hierarchy.
+pub(super) fn cgroups(asked: &[String]) -> Vec<String> {
+    let root = fs::read_to_string("/proc/self/mounts").ok().and_then(|mounts| cgroup::mount_point(&mounts));
+    let inside = |name: &String| {
+        let below = root.as_ref().and_then(|root| Path::new(name).strip_prefix(root).ok());
+        let path = below.map_or_else(|| name.clone(), |path| path.to_string_lossy().into_owned());
+        format!("/{}", path.trim_matches('/'))
+    };
+    asked.iter().map(inside).collect()
+}
 
-impl Listeners {
-    pub(super) fn forget(&mut self) {
-        self.0.clear();
-    }
-
-    /// Whether a process holds a listening TCP socket.
-    pub(super) fn listens(&mut self, pid: u32) -> bool {
-        let Ok(namespace) = fs::read_link(format!("/proc/{pid}/ns/net")) else { return false };
-        let sockets = self.0.entry(namespace).or_insert_with(|| {
-            let tables = ["tcp", "tcp6"].map(|table| fs::read_to_string(format!("/proc/{pid}/net/{table}")));
-            tables.into_iter().flatten().flat_map(|table| listening(&table)).collect()
-        });
-        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-        !sockets.is_empty()
-            && open
-                .flatten()
-                .filter_map(|entry| fs::read_link(entry.path()).ok())
-                .any(|link| link.to_str().is_some_and(|link| sockets.contains(link)))
-    }
+/// Whether a process is in one of these cgroups, or below it.
+pub(super) fn is_in_cgroup(pid: u32, cgroups: &[String]) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let its = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    cgroups.iter().any(|cgroup| {
+        its.strip_prefix(cgroup.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cgroup == "/")
+    })
 }
 
 /// Listening sockets of a text like `/proc/net/tcp`, as links to them are written: `socket:[INODE]`.
-fn listening(table: &str) -> Vec<String> {
+pub(super) fn listening(table: &str) -> Vec<String> {
     let sockets = table.lines().skip(1).filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         (*words.get(3)? == "0A").then(|| format!("socket:[{}]", words.get(9).unwrap_or(&"")))
@@ -174,9 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_listens_is_found() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        assert!(Listeners::default().listens(std::process::id()));
-        drop(socket);
+    fn every_process_is_in_the_root_of_the_hierarchy() {
+        assert!(is_in_cgroup(std::process::id(), &cgroups(&["/".to_owned()])));
+        assert!(!is_in_cgroup(std::process::id(), &cgroups(&["/no/such/group".to_owned()])));
     }
 }

@@ -4,6 +4,7 @@
 mod elf;
 mod host;
 mod library;
+pub(crate) mod listeners;
 pub(crate) mod probes;
 pub(crate) mod survey;
 mod watch;
@@ -83,7 +84,7 @@ fn run(options: &Options, shared: &Shared, ready: &Sender<()>, inbox: &Receiver<
         Ok(skeleton) => skeleton,
         Err(failure) => return tell(&|report| report.trouble = Some(failure.to_string())),
     };
-    let mut watch = match watch::Watch::new(&skeleton, &options.tls, &options.own_pids) {
+    let mut watch = match watch::Watch::new(&skeleton, options) {
         Ok(watch) => watch,
         Err(failure) => return tell(&|report| report.trouble = Some(failure.to_string())),
     };

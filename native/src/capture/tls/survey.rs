@@ -1,6 +1,7 @@
 //! Who speaks TLS on this host, and whether its plaintext can be seen: the table of `masthead doctor`.
 
 use super::library::{self, Watchable};
+use super::listeners::Listeners;
 use super::{elf, host};
 use crate::capture::options::Tls as Wanted;
 use heads::rules::glob::Globs;
@@ -27,7 +28,7 @@ const STRIPPED: &str = "its functions have no symbols";
 pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
     let patterns = Globs::new(&wanted.processes);
     let mut files = HashMap::new();
-    let mut listeners = host::Listeners::default();
+    let mut listeners = Listeners::new();
     let mut entries = Vec::new();
     let mut closed = 0_u64;
     let mut pids = host::pids();

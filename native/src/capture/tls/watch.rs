@@ -1,10 +1,11 @@
 //! Which processes are watched: those that speak TLS and listen, and those asked for.
 
 use super::library::{self, Watchable};
+use super::listeners::Listeners;
 use super::{elf, host, probes};
 use crate::capture::intake::News;
 use crate::capture::kernel::Failure;
-use crate::capture::options::Tls as Wanted;
+use crate::capture::options::{Options, Tls as Wanted};
 use crate::capture::skeleton::tls::TlsSkel;
 use heads::rules::glob::Globs;
 use libbpf_rs::Link;
@@ -40,13 +41,15 @@ pub(super) struct Watch<'a> {
     skeleton: &'a TlsSkel<'a>,
     wanted: &'a Wanted,
     patterns: Globs,
+    /// Only processes in these; all when there are none.
+    cgroups: Vec<String>,
     own: &'a [u32],
     processes: HashMap<u32, Process>,
     /// What is in each file, read once.
     files: HashMap<FileId, Option<Rc<Watchable>>>,
     /// Libraries of the system, for processes that will load them in a moment.
     system: Vec<(FileId, PathBuf, Rc<Watchable>)>,
-    listeners: host::Listeners,
+    listeners: Listeners,
     _process_links: Vec<Link>,
     socket_links: Vec<Link>,
     listed: Option<Instant>,
@@ -55,16 +58,17 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(skeleton: &'a TlsSkel<'a>, wanted: &'a Wanted, own: &'a [u32]) -> Result<Watch<'a>, Failure> {
+    pub(super) fn new(skeleton: &'a TlsSkel<'a>, options: &'a Options) -> Result<Watch<'a>, Failure> {
         let mut watch = Watch {
             skeleton,
-            wanted,
-            patterns: Globs::new(&wanted.processes),
-            own,
+            wanted: &options.tls,
+            patterns: Globs::new(&options.tls.processes),
+            cgroups: host::cgroups(&options.cgroups),
+            own: &options.own_pids,
             processes: HashMap::new(),
             files: HashMap::new(),
             system: Vec::new(),
-            listeners: host::Listeners::default(),
+            listeners: Listeners::new(),
             _process_links: probes::attach_processes(skeleton)?,
             socket_links: Vec::new(),
             listed: None,
@@ -190,7 +194,8 @@ impl<'a> Watch<'a> {
             return;
         }
         let Some((name, _)) = host::identity(pid) else { return };
-        if !self.is_asked_for(pid, &name) || self.own.contains(&pid) {
+        let inside = self.cgroups.is_empty() || host::is_in_cgroup(pid, &self.cgroups);
+        if !inside || !self.is_asked_for(pid, &name) || self.own.contains(&pid) {
             return;
         }
         for (id, path, file) in self.system.clone() {
@@ -231,7 +236,8 @@ impl<'a> Watch<'a> {
     }
 
     fn wants(&mut self, pid: u32, name: &str) -> bool {
-        self.is_asked_for(pid, name) || (self.wanted.listening && self.listeners.listens(pid))
+        let inside = self.cgroups.is_empty() || host::is_in_cgroup(pid, &self.cgroups);
+        inside && (self.is_asked_for(pid, name) || (self.wanted.listening && self.listeners.listens(pid)))
     }
 
     fn is_asked_for(&self, pid: u32, name: &str) -> bool {
