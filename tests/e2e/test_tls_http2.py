@@ -50,7 +50,7 @@ def _apache(directory: Path, port: int) -> list[str]:
     modules = "/usr/lib/apache2/modules"
     lines = (
         f"LoadModule socache_shmcb_module {modules}/mod_socache_shmcb.so\nLoadModule ssl_module {modules}/mod_ssl.so\n"
-        f"LoadModule http2_module {modules}/mod_http2.so\nProtocols h2\nSSLSessionCache none\n"
+        f"LoadModule http2_module {modules}/mod_http2.so\nProtocols h2\nSSLSessionCache none\nKeepAliveTimeout 60\n"
         f"SSLEngine on\nSSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}\n"
     )
     (directory / "apache.conf").write_text(APACHE.format(directory=directory, port=port) + lines)
@@ -66,7 +66,7 @@ def _nghttpd(directory: Path, port: int) -> list[str]:
 
 def _hypercorn(directory: Path, port: int) -> list[str]:
     certificate, key = make_certificate(directory)
-    files = ["--certfile", str(certificate), "--keyfile", str(key)]
+    files = ["--certfile", str(certificate), "--keyfile", str(key), "--keep-alive", "60"]
     return [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", *files, f"{APPS / 'asgi'}:app"]
 
 
