@@ -40,6 +40,16 @@ static __always_inline void end_session(__u64 address)
 	bpf_map_delete_elem(&sessions, &key);
 }
 
+/* A call is lost from sight, and what it moved: what is open is told as it stands, and reading begins anew. */
+static __always_inline void restart_session(struct session *session)
+{
+	COUNT_TLS(restarted);
+	if (session->connection.kind == KIND_OTHER)
+		return;
+	on_over(session);
+	begin_connection(&session->connection, false);
+}
+
 /* Nothing has been sent or received. Several functions say so of the same session, one after another. */
 static __always_inline void begin_session(__u64 address, __u32 library)
 {
@@ -72,48 +82,60 @@ static __always_inline bool on_entry_only(__u32 cookie, __u64 address)
 	return false;
 }
 
-/* Where the next call's place in the thread is. Returns CALLS where there is none. */
-static __always_inline __u32 place_of(struct thread *thread, __u64 stack, __u64 session, __u32 kind)
+/* The stack grows down: what stands below the new call never came back (an exception, a jump out of it). */
+static __always_inline void drop_lost(struct thread *thread, __u64 stack)
 {
-	__u32 depth = thread->depth;
-
-	/* The stack grows down: what stands below is of a call that never came back (an exception, a jump out of it). */
 	for (int n = 0; n < CALLS; n++) {
-		__u32 top = depth - 1;
+		struct call *call = call_at(thread, thread->depth - 1);
+		struct session *session;
 
-		if (top >= CALLS || thread->calls[top].stack > stack)
-			break;
-		depth = top;
+		if (!call || call->stack > stack)
+			return;
+		thread->depth--;
+		session = find_session(call->session);
+		if (session)
+			restart_session(session);
 	}
-	thread->depth = depth;
+}
 
-	__u32 top = depth - 1;
+/* Room for a call on this thread; NULL where it does not count or there is none. */
+static __always_inline struct call *next_call(struct thread *thread, __u64 stack, __u64 address)
+{
+	struct session *session;
+	struct call *call;
 
+	drop_lost(thread, stack);
 	/* One function of the library that calls another one for the same session: the outer one counts. */
-	if (top < CALLS && thread->calls[top].session == session)
-		return CALLS;
-	if (depth >= CALLS)
-		COUNT_TLS(nested);
-	return depth;
+	call = call_at(thread, thread->depth - 1);
+	if (call && call->session == address)
+		return NULL;
+	call = call_at(thread, thread->depth);
+	if (call) {
+		thread->depth++;
+		return call;
+	}
+	COUNT_TLS(nested);
+	session = find_session(address);
+	if (session)
+		restart_session(session);
+	return NULL;
 }
 
 static __always_inline void on_entry(__u32 cookie, const struct arguments *arguments)
 {
 	struct thread *thread;
 	struct call *call;
-	__u32 place;
 
 	COUNT_TLS(traps);
 	thread = this_thread(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (on_entry_only(cookie, arguments->first) || !thread)
 		return;
-	place = place_of(thread, arguments->stack, arguments->first, cookie & 0xff);
-	if (place >= CALLS)
-		return;
 	if ((cookie & 0xff) != CALL_INIT && !find_session(arguments->first) &&
 	    !make_session(arguments->first, cookie >> 8, false))
 		return;
-	call = &thread->calls[place];
+	call = next_call(thread, arguments->stack, arguments->first);
+	if (!call)
+		return;
 	call->session = arguments->first;
 	call->bytes = arguments->second;
 	call->count = arguments->fourth;
@@ -124,9 +146,10 @@ static __always_inline void on_entry(__u32 cookie, const struct arguments *argum
 	call->ended = 0;
 	call->beside = thread->movements == 1;
 	thread->movements = 0;
-	thread->written = 0;
-	thread->depth = place + 1;
 }
+
+/* Some bytes went through, and nobody knows how many. */
+#define COUNT_UNKNOWN (-(1LL << 40))
 
 /* The bytes that went through, or a number below 1. */
 static __always_inline __s64 count_of(const struct call *call, __s64 result)
@@ -140,7 +163,7 @@ static __always_inline __s64 count_of(const struct call *call, __s64 result)
 			return -1;
 		if (bpf_probe_read_user(&count, sizeof(count), (void *)call->count)) {
 			COUNT_TLS(unreadable);
-			return -1;
+			return COUNT_UNKNOWN;
 		}
 		return count;
 	case CALL_READ:
@@ -167,7 +190,7 @@ static __always_inline void on_written(struct thread *thread, struct session *se
 	bool in_memory = (call->cookie & 0xff) != CALL_SENDFILE;
 
 	if (!call->touched)
-		thread->written = call->session;
+		thread->written = thread->written && thread->written != call->session ? SEVERAL : call->session;
 	if (count > 0)
 		on_plaintext(session, EGRESS, in_memory ? call->bytes : 0, count, call->time);
 }
@@ -178,18 +201,16 @@ static __always_inline void on_return(__u64 stack, __s64 result)
 	struct session *session;
 	struct call *call;
 	__u64 address;
-	__u32 top;
 
 	COUNT_TLS(traps);
 	if (!thread)
 		return;
-	top = thread->depth - 1;
-	if (top >= CALLS || thread->calls[top].stack != stack) {
+	call = call_at(thread, thread->depth - 1);
+	if (!call || call->stack != stack) {
 		COUNT_TLS(unmatched);
 		return;
 	}
-	call = &thread->calls[top];
-	thread->depth = top;
+	thread->depth--;
 	if ((call->cookie & 0xff) == CALL_INIT) {
 		if (result == 0 && !bpf_probe_read_user(&address, sizeof(address), (void *)call->session)) {
 			begin_session(address, call->cookie >> 8);
@@ -201,6 +222,11 @@ static __always_inline void on_return(__u64 stack, __s64 result)
 		return;
 
 	__s64 count = count_of(call, result);
+
+	if (count == COUNT_UNKNOWN) {
+		restart_session(session);
+		return;
+	}
 
 	switch (call->cookie & 0xff) {
 	case CALL_READ:
@@ -216,7 +242,7 @@ static __always_inline void on_return(__u64 stack, __s64 result)
 		on_written(thread, session, call, count);
 	}
 	if (call->beside && !call->touched)
-		on_beside(session, &thread->moved);
+		on_beside(session, &thread->moved, true);
 }
 
 /* A process is gone, or runs something else: so are its sessions. */

@@ -4,8 +4,8 @@
  *
  * Inside a call for the session (nginx, Apache, curl): that socket it is. Where applications hand bytes over in memory
  * (Node, asyncio), a thread receives, then calls; or calls, then sends. Then the socket is the one that was used beside
- * the calls, when it was the only one, the same AGREED times in a row, and a call that wanted bytes asked no socket.
- * Contradiction makes it unknown for good.
+ * the calls, when it was the only one, the same AGREED times in a row and once to receive, after a call that wanted bytes
+ * asked no socket. Contradiction makes it unknown for good.
  */
 #ifndef MASTHEAD_CARRIER_BPF_H
 #define MASTHEAD_CARRIER_BPF_H
@@ -58,21 +58,21 @@ static __always_inline void set_carrier(struct session *session, const struct ev
 	send_carrier(session);
 }
 
-static __always_inline void in_conflict(struct session *session)
+static __always_inline void forget_carrier(struct session *session, __u8 bound)
 {
 	COUNT_TLS(conflicts);
-	session->bound = BOUND_CONFLICT;
+	session->bound = bound;
 	__builtin_memset(&session->socket, 0, sizeof(session->socket));
 	send_carrier(session);
 }
 
 /* A socket was used inside a call for the session. */
-static __always_inline void on_direct(struct thread *thread, struct session *session, struct sock *sk, __u64 cookie)
+static __always_inline void on_direct(struct session *session, struct sock *sk, __u64 cookie)
 {
 	if (session->bound == BOUND_CONFLICT || (session->bound == BOUND_DIRECT && session->socket.cookie == cookie))
 		return;
 	if (session->bound == BOUND_DIRECT) {
-		in_conflict(session);
+		forget_carrier(session, BOUND_CONFLICT);
 		return;
 	}
 	read_socket(sk, cookie, &session->socket);
@@ -81,18 +81,19 @@ static __always_inline void on_direct(struct thread *thread, struct session *ses
 }
 
 /* A socket was used right before a call for the session, or right after it, and no other. */
-static __always_inline void on_beside(struct session *session, const struct event_socket *socket)
+static __always_inline void on_beside(struct session *session, const struct event_socket *socket, bool came)
 {
-	if (session->bound == BOUND_DIRECT || session->bound == BOUND_CONFLICT)
+	if (session->bound >= BOUND_DIRECT || !session->memory)
 		return;
 	if (session->seen && session->seen != socket->cookie) {
-		in_conflict(session);
+		forget_carrier(session, BOUND_DOUBT);
 		return;
 	}
 	session->seen = socket->cookie;
+	session->came |= came;
 	if (session->agreed < AGREED)
 		session->agreed++;
-	if (session->bound == BOUND_NOT && session->agreed >= AGREED && session->memory)
+	if (session->bound == BOUND_NOT && session->agreed >= AGREED && session->came)
 		set_carrier(session, socket, BOUND_SEEN);
 }
 
@@ -114,16 +115,14 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 	struct thread *thread;
 	struct call *call;
 	__u64 cookie;
-	__u32 top;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return;
 	thread = this_thread(0);
 	if (!thread)
 		return;
-	top = thread->depth - 1;
-	if (top < CALLS) {
-		call = &thread->calls[top];
+	call = call_at(thread, thread->depth - 1);
+	if (call) {
 		call->touched = 1;
 		call->ended = !sends && ret == 0;
 
@@ -131,7 +130,7 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 
 		cookie = bpf_get_socket_cookie(sk);
 		if (session)
-			on_direct(thread, session, sk, cookie);
+			on_direct(session, sk, cookie);
 		return;
 	}
 	if (ret <= 0)
@@ -143,7 +142,7 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 	}
 	/* What was written in memory leaves by this one. */
 	if (thread->written) {
-		struct session *session = find_session(thread->written);
+		struct session *session = thread->written == SEVERAL ? NULL : find_session(thread->written);
 
 		thread->written = 0;
 		if (session && session->bound != BOUND_DIRECT) {
@@ -152,7 +151,7 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 			if (moved->cookie != cookie)
 				read_socket(sk, cookie, moved);
 			thread->movements = 0;
-			on_beside(session, moved);
+			on_beside(session, moved, false);
 		}
 	}
 }

@@ -25,9 +25,10 @@ enum call_kind {
 /* How the socket of a session is known. */
 enum bound {
 	BOUND_NOT = 0,
-	BOUND_SEEN,   /* a thread used it before or after its calls for the session, again and again: see on_moved() */
-	BOUND_DIRECT, /* the library itself used it, inside a call for the session */
-	BOUND_CONFLICT, /* two sockets were seen: never known again */
+	BOUND_SEEN,     /* a thread used it right before or after its calls for the session: see on_beside() */
+	BOUND_DIRECT,   /* the library itself used it, inside a call for the session */
+	BOUND_DOUBT,    /* two sockets were seen beside calls: only one used inside can tell */
+	BOUND_CONFLICT, /* two sockets were used inside: never known again */
 };
 
 struct session {
@@ -39,7 +40,7 @@ struct session {
 	__u8 bound;
 	__u8 agreed; /* times in a row that it was that one */
 	__u8 memory; /* a call wanted bytes and no socket was asked: the application moves them */
-	__u8 reserved;
+	__u8 came;   /* one of these times bytes came from it */
 };
 
 struct session_key {
@@ -84,12 +85,15 @@ struct call {
 /* A session inside a session inside a session: a TLS proxy reached by TLS has two. */
 #define CALLS 3
 
+/* No session's address. */
+#define SEVERAL 1
+
 struct thread {
 	struct call calls[CALLS];
 	/* The socket that the thread moved bytes of outside of calls, since the last one; for applications that hand the
 	 * library its bytes in memory. */
 	struct event_socket moved;
-	__u64 written; /* the session that it wrote last, while nothing was sent */
+	__u64 written; /* the session that it wrote, while nothing was sent; SEVERAL */
 	__u8 depth;
 	__u8 movements; /* 0, 1, or 2: of several sockets */
 	__u8 reserved[6];
@@ -109,6 +113,7 @@ struct tls_counters {
 	__u64 nested;     /* calls deeper than CALLS */
 	__u64 unmatched;  /* returns without an entry: the call began before we did */
 	__u64 conflicts;  /* sessions whose socket is in doubt */
+	__u64 restarted;  /* sessions read anew, since what a call moved is not known */
 	__u64 unreadable; /* counts that could not be read */
 };
 
@@ -132,6 +137,18 @@ static __always_inline struct thread *this_thread(__u64 flags)
 	return bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, flags);
 }
 
+/* A call's place, or NULL. The compiler knows more than the verifier does, and would leave the check out. */
+static __always_inline struct call *call_at(struct thread *thread, __u32 place)
+{
+	__u64 at = place;
+
+	barrier_var(at);
+	if (at >= CALLS)
+		return NULL;
+	barrier_var(at);
+	return &thread->calls[at];
+}
+
 static __always_inline struct session_key key_of(__u64 session)
 {
 	struct session_key key = {.session = session, .tgid = bpf_get_current_pid_tgid() >> 32};
@@ -152,7 +169,29 @@ static __always_inline __u64 new_cookie(void)
 	return EVENT_INSIDE_TLS | (bpf_ktime_get_ns() >> 7) << 12 | (bpf_get_smp_processor_id() & 0xfff);
 }
 
-/* The first look at a session. `begun`: nothing has been sent or received. */
+/* As at the first look. `begun`: nothing has been sent or received. */
+static __always_inline void begin_connection(struct connection *connection, bool begun)
+{
+	__u64 cookie = new_cookie();
+
+	__builtin_memset(connection->flows, 0, sizeof(connection->flows));
+	connection->cookie = cookie;
+	connection->requests = 0;
+	connection->responses = 0;
+	connection->kind = KIND_UNDECIDED;
+	connection->turns = 0;
+	connection->connect = 0;
+	connection->flags = begun ? 0 : CONN_JOINED;
+	/*
+	 * Bytes are numbered as TCP would. Sampling hashes the number of a request's first byte, so that it must not be the
+	 * same on all connections (Fibonacci hashing spreads the times).
+	 */
+	for (int n = 0; n < 2; n++) {
+		connection->flows[n].next = cookie * 0x9e3779b97f4a7c15ULL >> 32;
+		connection->flows[n].synced = 1;
+	}
+}
+
 static __always_inline struct session *make_session(__u64 address, __u32 library, bool begun)
 {
 	static const struct session nothing = {};
@@ -160,7 +199,6 @@ static __always_inline struct session *make_session(__u64 address, __u32 library
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
 	struct session *session;
-	__u64 cookie = new_cookie();
 
 	bpf_map_update_elem(&sessions, &key, &nothing, BPF_ANY);
 	session = bpf_map_lookup_elem(&sessions, &key);
@@ -172,19 +210,10 @@ static __always_inline struct session *make_session(__u64 address, __u32 library
 	struct connection *connection = &session->connection;
 
 	session->library = library;
-	connection->cookie = cookie;
 	connection->tgid = task->tgid;
 	connection->start = leader->start_boottime;
 	bpf_probe_read_kernel(connection->comm, sizeof(connection->comm), leader->comm);
-	connection->flags = begun ? 0 : CONN_JOINED;
-	/*
-	 * Bytes are numbered as TCP would. Sampling hashes the number of a request's first byte, so that it must not be the
-	 * same on all connections (Fibonacci hashing spreads the times).
-	 */
-	for (int n = 0; n < 2; n++) {
-		connection->flows[n].next = cookie * 0x9e3779b97f4a7c15ULL >> 32;
-		connection->flows[n].synced = 1;
-	}
+	begin_connection(connection, begun);
 	return session;
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters, tls: &Report) -> String {
             "tls_calls_nested": tls.counters.nested,
             "tls_returns_unmatched": tls.counters.unmatched,
             "tls_sockets_in_doubt": tls.counters.conflicts,
+            "tls_sessions_restarted": tls.counters.restarted,
             "tls_counts_unreadable": tls.counters.unreadable,
             "batches_failed": intake.batches_failed,
             "panics": intake.panics(),

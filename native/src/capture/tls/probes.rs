@@ -131,6 +131,7 @@ pub(crate) struct Counters {
     pub(crate) nested: u64,
     pub(crate) unmatched: u64,
     pub(crate) conflicts: u64,
+    pub(crate) restarted: u64,
     pub(crate) unreadable: u64,
 }
 
@@ -143,6 +144,7 @@ pub(super) fn counters(skeleton: &TlsSkel<'_>) -> Counters {
             &mut sum.nested,
             &mut sum.unmatched,
             &mut sum.conflicts,
+            &mut sum.restarted,
             &mut sum.unreadable,
         ];
         for (index, member) in members.into_iter().enumerate() {
