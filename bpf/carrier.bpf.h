@@ -83,17 +83,22 @@ static __always_inline void on_direct(struct session *session, struct sock *sk, 
 /* A socket was used right before a call for the session, or right after it, and no other. */
 static __always_inline void on_beside(struct session *session, const struct event_socket *socket, bool came)
 {
-	if (session->bound >= BOUND_DIRECT || !session->memory)
+	if (session->bound >= BOUND_DIRECT)
 		return;
 	if (session->seen && session->seen != socket->cookie) {
-		forget_carrier(session, BOUND_DOUBT);
-		return;
+		if (session->memory) {
+			forget_carrier(session, BOUND_DOUBT);
+			return;
+		}
+		/* It may be one whose bytes the library moves itself, and then this says nothing. */
+		session->agreed = 0;
+		session->came = 0;
 	}
 	session->seen = socket->cookie;
 	session->came |= came;
 	if (session->agreed < AGREED)
 		session->agreed++;
-	if (session->bound == BOUND_NOT && session->agreed >= AGREED && session->came)
+	if (session->bound == BOUND_NOT && session->agreed >= AGREED && session->came && session->memory)
 		set_carrier(session, socket, BOUND_SEEN);
 }
 

@@ -180,7 +180,9 @@ static __always_inline void begin_connection(struct connection *connection, bool
 	connection->responses = 0;
 	connection->kind = KIND_UNDECIDED;
 	connection->turns = 0;
+	connection->looks = 0;
 	connection->connect = 0;
+	connection->heads = 0;
 	connection->flags = begun ? 0 : CONN_JOINED;
 	/*
 	 * Bytes are numbered as TCP would. Sampling hashes the number of a request's first byte, so that it must not be the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.capture import settings
+from tests.e2e.capture import ledgers, settings
 from tests.e2e.processes import executable
 from tests.e2e.rows import assert_row, quality, request_fields, response_fields, role, targets
 from tests.e2e.servers import Server, Spec, serving
 from tests.e2e.test_framing import get
 from tests.e2e.test_servers import REQUESTS, assert_process, assert_view, sent_by
-from tests.e2e.tls_servers import NGINX_TLS, TLS_SPECS, connect
+from tests.e2e.tls_servers import GNUTLS_TLS, NGINX_TLS, TLS_SPECS, connect
 from tests.e2e.waiting import wait_for
 from tests.e2e.wire import Head
 
@@ -240,6 +241,43 @@ def test_gnutls_is_seen_at_the_client(nginx: Server, capture_with: Callable[...,
     assert request_fields(called) == request_fields(served)
     assert response_fields(called) == response_fields(served)
     assert quality(called) == quality(served) == []
+
+
+def test_gnutls_is_seen_at_the_server_and_its_content_ends_with_the_connection(
+    capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    with contextmanager(started)(GNUTLS_TLS, tmp_path / "server") as server:
+        capture = capture_with(directory=config(tmp_path / "gnutls"))
+        with connect(server) as client:
+            client.send(get("/orders/7"))
+            response = client.response()
+            port = client.port
+        (row,) = role(capture.finish(server.port), "server")
+    assert_row(row, Head(get("/orders/7")), response.head)
+    assert row["http"]["response"]["body"]["size"] == len(response.rest)
+    assert_tls(row, server, port)
+
+
+def test_a_process_that_is_killed_ends_its_sessions(capture_with: Callable[..., Capture], tmp_path: Path) -> None:
+    python = next(spec for spec in TLS_SPECS if spec.name == "http.server")
+    capture = capture_with(directory=config(tmp_path / "killed"))
+    with contextmanager(started)(python, tmp_path / "server") as server:
+        again_until_seen(capture, server, lambda: one_call(server, "/orders/1"))
+        seen = len(capture.wait_rows(server.port, 1))
+        with connect(server) as client:
+            client.send(b"POST /orders/2 HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nfour")
+            wait_for(lambda: rows_open(capture), "the request is open")
+            os.kill(server.pid, signal.SIGKILL)
+            row = capture.wait_rows(server.port, seen + 1)[-1]
+    assert targets([row]) == ["/orders/2"]
+    assert "no_response" in quality(row)
+
+
+def rows_open(capture: Capture) -> bool:
+    """Ask for the account, and say whether an exchange is open."""
+    capture.send(signal.SIGUSR1)
+    accounts = ledgers(capture.words.text())
+    return bool(accounts) and accounts[-1][0].get("rows.open", 0) > 0
 
 
 def test_no_probe_is_put_where_tls_is_turned_off(

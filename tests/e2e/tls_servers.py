@@ -108,6 +108,14 @@ def _node(directory: Path, port: int) -> list[str]:
     return ["node", str(APPS / "tls_raw_headers.js"), str(port), str(directory / "record"), *files]
 
 
+def _gnutls(directory: Path, port: int) -> list[str]:
+    certificate, key = make_certificate(directory)
+    files = ["--x509certfile", str(certificate), "--x509keyfile", str(key)]
+    return ["gnutls-serv", "--http", "--port", str(port), *files]
+
+
+GNUTLS_TLS = Spec("gnutls-serv", ("gnutls-serv", "openssl"), _gnutls)
+
 NGINX_TLS = Spec("nginx", ("nginx", "openssl"), _nginx)
 
 TLS_SPECS = [
