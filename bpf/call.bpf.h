@@ -173,26 +173,40 @@ static __always_inline __s64 count_of(const struct call *call, __s64 result)
 	return result;
 }
 
-static __always_inline void on_read(struct session *session, struct call *call, __s64 count)
+static __always_inline bool is_read(const struct call *call)
 {
-	if (count > 0) {
-		on_plaintext(session, INGRESS, call->bytes, count, 0);
-		return;
-	}
+	__u32 kind = call->cookie & 0xff;
+
+	return kind == CALL_READ || kind == CALL_READ_EX || kind == CALL_RECV;
+}
+
+/* The library asked for bytes and got none. */
+static __always_inline void on_nothing_read(struct session *session, const struct call *call, __s64 count)
+{
 	if (!call->touched)
 		session->memory = 1;
 	else if (count == 0 && !call->ended)
 		on_closure(session, INGRESS);
 }
 
-static __always_inline void on_written(struct thread *thread, struct session *session, struct call *call, __s64 count)
+static __always_inline void on_moved_plaintext(struct thread *thread, struct session *session, struct call *call,
+                                               __s64 count)
 {
-	bool in_memory = (call->cookie & 0xff) != CALL_SENDFILE;
+	bool reads = is_read(call);
 
-	if (!call->touched)
+	if (!reads && !call->touched)
 		thread->written = thread->written && thread->written != call->session ? SEVERAL : call->session;
+	/* By way of a map: what the verifier can't tell apart it follows once, and not for each direction. */
+	call->direction = reads ? INGRESS : EGRESS;
+	if (reads)
+		call->time = 0;
+	if ((call->cookie & 0xff) == CALL_SENDFILE)
+		call->bytes = 0;
+	barrier();
 	if (count > 0)
-		on_plaintext(session, EGRESS, in_memory ? call->bytes : 0, count, call->time);
+		on_plaintext(session, call->direction, call->bytes, count, call->time);
+	else if (reads)
+		on_nothing_read(session, call, count);
 }
 
 static __always_inline void on_return(__u64 stack, __s64 result)
@@ -228,19 +242,10 @@ static __always_inline void on_return(__u64 stack, __s64 result)
 		return;
 	}
 
-	switch (call->cookie & 0xff) {
-	case CALL_READ:
-	case CALL_READ_EX:
-	case CALL_RECV:
-		on_read(session, call, count);
-		break;
-	case CALL_HANDSHAKE:
-		if (!call->touched)
-			session->memory |= (__s32)result != 1;
-		break;
-	default:
-		on_written(thread, session, call, count);
-	}
+	if ((call->cookie & 0xff) != CALL_HANDSHAKE)
+		on_moved_plaintext(thread, session, call, count);
+	else if (!call->touched)
+		session->memory |= (__s32)result != 1;
 	if (call->beside && !call->touched)
 		on_beside(session, &thread->moved, true);
 }

@@ -76,10 +76,10 @@ struct call {
 	__u64 time;
 	__u64 stack; /* the stack pointer at entry: tells which return belongs to it */
 	__u32 cookie;
-	__u8 touched; /* a socket was used inside */
-	__u8 ended;   /* ... and had come to its end */
-	__u8 beside;  /* `thread.moved` was received or sent right before */
-	__u8 reserved;
+	__u8 touched;   /* a socket was used inside */
+	__u8 ended;     /* ... and had come to its end */
+	__u8 beside;    /* `thread.moved` was received or sent right before */
+	__u8 direction; /* of what it moved */
 };
 
 /* A session inside a session inside a session: a TLS proxy reached by TLS has two. */

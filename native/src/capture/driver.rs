@@ -50,8 +50,15 @@ pub(crate) fn run(
     batches: &SyncSender<RecordBatch>,
 ) -> Option<String> {
     let mut storage = MaybeUninit::<OpenObject>::uninit();
-    let prepared = kernel::open(&mut storage, options).and_then(kernel::load);
-    let skeleton = match prepared {
+    let opened = kernel::open(&mut storage, options);
+    let shared = opened.and_then(|mut opened| kernel::share(&mut opened).map(|shared| (opened, shared)));
+    let (opened, shared) = match shared {
+        Ok(both) => both,
+        Err(failure) => return refuse(ready, failure),
+    };
+    // It loads meanwhile. Without it the `socket` source works on; its report says why.
+    let tls = Tls::start(options, shared);
+    let skeleton = match kernel::load(opened) {
         Ok(skeleton) => skeleton,
         Err(failure) => return refuse(ready, failure),
     };
@@ -80,8 +87,9 @@ pub(crate) fn run(
         Ok(ring) => ring,
         Err(error) => return refuse(ready, Failure::NotSupported(format!("reading the ring failed: {error:#}"))),
     };
-    // Without it the `socket` source works on; its report says why.
-    let tls = kernel::share(&skeleton).ok().and_then(|shared| Tls::start(options, shared));
+    if let Some(tls) = &tls {
+        tls.wait();
+    }
     ready.send(Ok(())).ok()?;
     let driver = Driver { options, skeleton: &skeleton, intake: &intake, ring: &ring, batches, tls: RefCell::new(tls) };
     Some(driver.work(commands, attached))

@@ -4,13 +4,13 @@ use super::cgroup;
 use super::options::{Options, WantedRole};
 use super::skeleton::socket::{OpenSocketSkel, SocketSkel, SocketSkelBuilder};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{ErrorKind, Link, MapCore, MapFlags, OpenObject};
+use libbpf_rs::{ErrorKind, Link, MapCore, MapFlags, MapHandle, OpenMapMut, OpenObject};
+use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// Why a capture could not begin.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(super) fn of(what: &str, error: &libbpf_rs::Error) -> Failure {
-        let log = LOG.lock().map(|log| log.clone()).unwrap_or_default();
+        let log = LOG.with_borrow(Clone::clone);
         // The verifier refuses with EACCES too: its last words are the instruction's, before its count.
         let verdict =
             log.iter().position(|line| line.starts_with("processed ")).and_then(|at| log.get(at.checked_sub(1)?));
@@ -45,17 +45,19 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What libbpf said last; the verifier's verdict is in it.
-static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+thread_local! {
+    /// What libbpf said last to this thread; the verifier's verdict is in it.
+    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
 const LOG_LINES: usize = 40;
 
 #[allow(clippy::needless_pass_by_value, reason = "the signature that libbpf-rs asks for")]
 fn keep_log(_: libbpf_rs::PrintLevel, text: String) {
-    if let Ok(mut log) = LOG.lock() {
+    LOG.with_borrow_mut(|log| {
         log.extend(text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned));
         let extra = log.len().saturating_sub(LOG_LINES);
         log.drain(..extra);
-    }
+    });
 }
 
 /// Opens the object and sets what must be set before loading.
@@ -141,13 +143,25 @@ pub(crate) struct Shared {
     pub(super) counters: OwnedFd,
 }
 
-pub(super) fn share(skeleton: &SocketSkel<'_>) -> std::io::Result<Shared> {
-    let maps = &skeleton.maps;
-    Ok(Shared {
-        ring: maps.ring.as_fd().try_clone_to_owned()?,
-        slots: maps.slots.as_fd().try_clone_to_owned()?,
-        counters: maps.counters.as_fd().try_clone_to_owned()?,
-    })
+/// Makes these maps, so that both objects can be loaded at the same time: the verifier takes a second or two.
+pub(super) fn share(skeleton: &mut OpenSocketSkel<'_>) -> Result<Shared, Failure> {
+    let maps = &mut skeleton.maps;
+    let ring = map_for_two(&mut maps.ring)?;
+    let slots = map_for_two(&mut maps.slots)?;
+    let counters = map_for_two(&mut maps.counters)?;
+    Ok(Shared { ring, slots, counters })
+}
+
+fn map_for_two(map: &mut OpenMapMut<'_>) -> Result<OwnedFd, Failure> {
+    let options = libbpf_sys::bpf_map_create_opts {
+        sz: std::mem::size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+        ..Default::default()
+    };
+    let (key, value, entries) = (map.key_size(), map.value_size(), map.max_entries());
+    let made = MapHandle::create(map.map_type(), Some(map.name()), key, value, entries, &options);
+    let made = made.and_then(|made| map.reuse_fd(made.as_fd()).map(|()| made));
+    let made = made.map_err(|error| Failure::of("making the maps", &error))?;
+    made.as_fd().try_clone_to_owned().map_err(|error| Failure::NotSupported(format!("sharing a map failed: {error}")))
 }
 
 fn directories(asked: &[String]) -> Result<(Vec<File>, Option<PathBuf>), Failure> {

@@ -35,11 +35,12 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 pub(crate) struct Tls {
     news: Option<Sender<News>>,
     report: Arc<Mutex<Report>>,
+    is_ready: Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Tls {
-    /// Begins; returns when the processes that are there are watched.
+    /// Begins; [`Tls::wait`] returns when it has.
     pub(crate) fn start(options: &Options, shared: Shared) -> Option<Tls> {
         if !options.tls.enabled {
             return None;
@@ -52,9 +53,13 @@ impl Tls {
             .name("masthead-tls".to_owned())
             .spawn(move || run(&options, &shared, &ready, &inbox, &its_report))
             .ok()?;
+        Some(Tls { news: Some(news), report, is_ready, thread: Some(thread) })
+    }
+
+    /// Returns when the processes that are there are watched.
+    pub(crate) fn wait(&self) {
         // An error: it could not begin, and has said why in its report.
-        let _ = is_ready.recv();
-        Some(Tls { news: Some(news), report, thread: Some(thread) })
+        let _ = self.is_ready.recv();
     }
 
     pub(crate) fn tell(&self, news: News) {
@@ -74,6 +79,12 @@ impl Tls {
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
+    }
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
