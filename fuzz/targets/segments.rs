@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
     let mut log = Rows::default();
     let socket = input.byte() & 1 == 1;
-    let limits = Limits { max_head_bytes: 256, connections: 2, waiting: 3, socket };
+    let limits = Limits { max_head_bytes: 256, connections: 2, waiting: 3, streams: 4, socket };
     let mut connections = Connections::new(limits);
     while !input.0.is_empty() {
         let (what, flags) = (input.byte(), input.byte());

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from masthead.errors import NotSupportedError
 from masthead.extension import native
 from masthead.host import Host
 from masthead.host.checks import Check, checks
-from masthead.host.tls import Speaker, speakers
+from masthead.host.tls import Speaker, asked, speakers
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +51,10 @@ def execute(parsed: argparse.Namespace) -> int:
     config = flags.settings(parsed).config
     extension = _extension()
     found = [*checks(Host(), config.capture.ring_bytes), extension]
-    speaking, closed = speakers(config.tls) if extension.state == "ok" else ([], 0)
+    speaking: list[Speaker] = []
+    closed = 0
+    if extension.state == "ok":
+        speaking, closed = speakers(native().tls_processes(asked(config.tls), [os.getpid()]))
     found.append(_tls(speaking, closed))
     missing = any(check.state == "missing" for check in found)
     if parsed.json:

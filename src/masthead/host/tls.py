@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from masthead.extension import native
 
 if TYPE_CHECKING:
     from masthead.config.model import Tls
@@ -38,8 +35,12 @@ class Speaker:
     why: str
 
 
-def speakers(tls: Tls) -> tuple[list[Speaker], int]:
-    """Look at every process; give those that speak TLS, and how many could not be looked into."""
-    options = {"enabled": tls.enabled, "listening": tls.listening, "processes": list(tls.processes)}
-    report = json.loads(native().tls_processes(json.dumps(options), [os.getpid()]))
-    return [Speaker(**entry) for entry in report["processes"]], int(report["closed"])
+def asked(tls: Tls) -> str:
+    """Give the settings as the extension's `tls_processes` wants them."""
+    return json.dumps({"enabled": tls.enabled, "listening": tls.listening, "processes": list(tls.processes)})
+
+
+def speakers(report: str) -> tuple[list[Speaker], int]:
+    """Read its answer: the processes that speak TLS, and how many could not be looked into."""
+    told = json.loads(report)
+    return [Speaker(**entry) for entry in told["processes"]], int(told["closed"])
