@@ -258,6 +258,10 @@ fn conversations() -> Vec<(&'static str, Vec<Turn>)> {
             ],
         ),
         (
+            "a frame that may not be, right behind the preface",
+            vec![(false, [PREFACE.to_vec(), settings(), frame(4, 1, 7, &[])].concat()), answer(), (true, ok(1, "v", b"x"))],
+        ),
+        (
             "a secret",
             vec![
                 hello(),
@@ -367,6 +371,8 @@ fn conversations_say_what_they_should() {
     let pushed = found("a push");
     assert_eq!(pushed.iter().map(|row| row.stream).collect::<Vec<_>>(), [1, 2]);
     assert!(pushed[1].text.contains("GET /pushed") && pushed[1].text.contains("x-v=2") && pushed[1].marks.is_empty());
+    let bad = found("a frame that may not be, right behind the preface");
+    assert_eq!((bad.len(), &bad[0].marks[..]), (1, &["gap", "no_request"][..]), "the other direction is read on");
     assert!(found("a secret")[0].text.contains("!x-k=S"));
     let upgraded = found("an upgrade");
     assert_eq!(upgraded.iter().map(|row| row.stream).collect::<Vec<_>>(), [1, 3]);

@@ -318,14 +318,11 @@ impl Http2 {
         log: &mut L,
         read: impl FnOnce(&mut Side, &mut Taker<'_, '_, L>),
     ) {
-        let begins = self.sides[slot(kind)].in_preface();
         self.with_side(kind, ledger, log, read);
-        if !self.sides[slot(kind)].lost() {
-            return;
-        }
-        if begins {
-            // No preface after all.
+        if self.sides[slot(kind)].is_foreign() {
             self.leave_out();
+        }
+        if !self.sides[slot(kind)].lost() {
             return;
         }
         ledger.lost += 1;

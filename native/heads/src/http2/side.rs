@@ -20,6 +20,8 @@ pub struct Section {
     pub promised: Option<u32>,
     /// The message ends with it.
     pub ends: bool,
+    /// Its own end was not seen.
+    pub broken_off: bool,
     /// TCP sequence number of its first octet.
     pub seq: u32,
     pub progress: Progress,
@@ -68,6 +70,8 @@ enum State {
     Prefix,
     Payload,
     Lost,
+    /// It began like a preface and is none.
+    Foreign,
 }
 
 #[derive(Debug)]
@@ -149,9 +153,9 @@ impl Side {
         self.state == State::Lost
     }
 
-    /// The client's preface is not complete.
-    pub fn in_preface(&self) -> bool {
-        matches!(self.state, State::Preface(_))
+    /// What should have been the client's preface is something else.
+    pub fn is_foreign(&self) -> bool {
+        self.state == State::Foreign
     }
 
     /// In a header section, or between two of its frames.
@@ -162,11 +166,6 @@ impl Side {
     /// Between two frames.
     pub fn at_frame(&self) -> bool {
         self.state == State::Header && self.have == 0
-    }
-
-    /// The stream whose content is being read.
-    pub fn in_content(&self) -> Option<u32> {
-        (self.state == State::Payload && self.frame.kind == kind::DATA).then(|| self.frame.stream())
     }
 
     /// Bytes of memory that it takes.
@@ -186,7 +185,7 @@ impl Side {
                 }
                 State::Prefix => self.prefix(rest, at.time, frames),
                 State::Payload => self.payload(rest, at.time, frames),
-                State::Lost => return,
+                State::Lost | State::Foreign => return,
             };
         }
     }
@@ -194,7 +193,7 @@ impl Side {
     /// Bytes that did not come: left out (`cut`: by a limit) or `lost`.
     pub fn skip(&mut self, count: u32, mark: Option<Marks>, time: u64, frames: &mut impl Frames) {
         match self.state {
-            State::Lost => {}
+            State::Lost | State::Foreign => {}
             State::Prefix if count <= self.want() - self.have_of_prefix() + self.content => {
                 self.skip_prefix(count, mark, time, frames);
             }
@@ -209,7 +208,7 @@ impl Side {
     pub fn lose(&mut self, marks: Marks, frames: &mut impl Frames) {
         self.break_section(marks);
         if let Some(section) = self.section.as_mut() {
-            section.ends = false;
+            section.broken_off = true;
         }
         self.end_section(self.message.last_byte, frames);
         self.decoder.forget();
@@ -228,7 +227,7 @@ impl Side {
         let expected = PREFACE.get(matched..).unwrap_or_default();
         let count = expected.len().min(rest.len());
         if rest[..count] != expected[..count] {
-            self.state = State::Lost;
+            self.state = State::Foreign;
         } else if count == expected.len() {
             self.state = State::Header;
         } else {

@@ -114,11 +114,11 @@ impl Streams {
         if section.progress.cut {
             shared.ledger.heads_cut += 1;
         }
-        message.complete = section.ends;
+        message.complete = section.ends && !section.broken_off;
         match (from, section.promised) {
             (Kind::Request, _) => self.request_section(section, message, shared),
             (Kind::Response, Some(promised)) => {
-                message.complete = section.marks == Marks::default();
+                message.complete = section.marks == Marks::default() && !section.broken_off;
                 self.open(promised, section, message, shared);
             }
             (Kind::Response, None) => self.response_section(section, message, shared),
@@ -218,9 +218,13 @@ impl Streams {
         let is_head = head::has_pseudo(&message.head);
         let maybe_head = is_head || head::begins_unresolved(&message.head) || !section.ends;
         let known = exchange.response.as_ref();
-        // A status that is not known may have been an interim one's, as nothing but a head followed it.
+        // What came with a status that is not known was an interim response where another head follows it: one with a
+        // status, or with which the message doesn't end, as it does with trailers (RFC 9113, section 8.1).
         let was_interim = known.is_some_and(|known| {
-            is_head && !content && known.head.status.is_none() && head::begins_unresolved(&known.head)
+            (is_head || !section.ends)
+                && !content
+                && known.head.status.is_none()
+                && head::begins_unresolved(&known.head)
         });
         if was_interim && exchange.interim.len() < INTERIM {
             let mut interim = exchange.response.take().unwrap_or_default();
@@ -253,7 +257,7 @@ impl Streams {
         std::mem::swap(&mut spare, message);
         let added = weight(&spare);
         if interim {
-            spare.complete = section.marks == Marks::default();
+            spare.complete = section.marks == Marks::default() && !section.broken_off;
             exchange.interim.push(spare);
         } else {
             stream.grpc |= exchange.request.is_none() && grpc::is_call(&spare.head);
@@ -341,7 +345,9 @@ impl Streams {
                 Kind::Request => (stream.exchange.request.as_mut(), lost[0]),
                 Kind::Response => (stream.exchange.response.as_mut(), lost[1]),
             };
-            if let Some(message) = message.filter(|message| !message.complete && !lost) {
+            // Where something was lost, its end may have been.
+            let explained = lost || stream.exchange.marks.has(Marks(Marks::GAP.0 | Marks::CUT.0));
+            if let Some(message) = message.filter(|message| !message.complete && !explained) {
                 message.head.fault.get_or_insert((Fault::Incomplete, message.head_bytes));
             }
         }
@@ -429,7 +435,8 @@ impl Streams {
 
 /// Nothing of the section is missing.
 fn is_whole(section: &Section) -> bool {
-    section.marks == Marks::default() && !section.progress.cut && section.progress.unresolved == 0 && !section.invalid
+    let complete = section.marks == Marks::default() && !section.broken_off && !section.invalid;
+    complete && !section.progress.cut && section.progress.unresolved == 0
 }
 
 fn marks(section: &Section) -> Marks {
@@ -459,6 +466,6 @@ fn trailers(message: &mut Message, section: &Section, from: &mut Message) -> usi
     }
     message.append_trailers(&from.head.raw, &from.head.fields);
     message.last_byte = from.last_byte;
-    message.complete |= section.ends;
+    message.complete |= section.ends && !section.broken_off;
     weight(message) - before
 }
