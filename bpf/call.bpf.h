@@ -128,8 +128,16 @@ static __always_inline void on_entry(__u32 cookie, const struct arguments *argum
 
 	COUNT_TLS(traps);
 	thread = this_thread(BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (on_entry_only(cookie, arguments->first) || !thread)
+	if (on_entry_only(cookie, arguments->first))
 		return;
+	if (!thread) {
+		struct session *session = find_session(arguments->first);
+
+		COUNT_TLS(nested);
+		if (session)
+			restart_session(session);
+		return;
+	}
 	if ((cookie & 0xff) != CALL_INIT && !find_session(arguments->first) &&
 	    !make_session(arguments->first, cookie >> 8, false))
 		return;

@@ -130,11 +130,12 @@ static long plain_step(__u32 index, struct walk *walk)
 }
 
 /* Divides a call's bytes: pieces that a record can stand for, and the last byte of a long call, which has its own time. */
-static __always_inline void begin_pieces(struct slot *slot, __u64 count, __u64 began)
+static __always_inline void begin_pieces(struct slot *slot, __u64 count, __u64 began, bool decided)
 {
 	__u64 first = count < PIECE ? count : PIECE;
 
-	if (slot->late - began > LONG_CALL && count > 1 && count <= PIECE)
+	/* What a connection speaks is judged by whole frames. */
+	if (decided && slot->late - began > LONG_CALL && count > 1 && count <= PIECE)
 		first = count - 1;
 	slot->time = began;
 	slot->at = 0;
@@ -153,6 +154,9 @@ static __always_inline void walk_plaintext(struct session *session, struct walk 
 	if (connection->kind == KIND_UNDECIDED && !decide(session, walk, direction, turned))
 		return;
 	walk->slot->request = (direction == EGRESS) == !!(connection->flags & CONN_REQUEST_EGRESS);
+	/* A WebSocket's bytes are counted, and none is copied. */
+	if (connection->flags & CONN_WEBSOCKET)
+		flow->state = FLOW_TO_CLOSE;
 	find_again(walk, turned);
 	if (!is_beyond_reach(walk))
 		bpf_loop(WALK_STEPS, plain_step, walk, 0);
@@ -187,7 +191,7 @@ static __always_inline void on_plaintext(struct session *session, __u8 direction
 		slot->base = bytes;
 		slot->late = bpf_ktime_get_ns();
 		slot->flags = direction == EGRESS ? EVENT_EGRESS : 0;
-		begin_pieces(slot, count, began ? began : slot->late);
+		begin_pieces(slot, count, began ? began : slot->late, connection->kind == KIND_HTTP);
 		slot->seq = begin;
 		slot->rcv_nxt = direction == EGRESS ? connection->flows[INGRESS].next : begin + slot->left;
 		slot->snd_nxt = direction == EGRESS ? begin + (__u32)count : connection->flows[EGRESS].next;

@@ -110,7 +110,7 @@ struct {
 struct tls_counters {
 	__u64 traps;      /* program runs at probes */
 	__u64 crowded;    /* sessions refused because the map was full */
-	__u64 nested;     /* calls deeper than CALLS */
+	__u64 nested;     /* calls that there was no room to remember: deeper than CALLS, as a rule */
 	__u64 unmatched;  /* returns without an entry: the call began before we did */
 	__u64 conflicts;  /* sessions whose socket is in doubt */
 	__u64 restarted;  /* sessions read anew, since what a call moved is not known */

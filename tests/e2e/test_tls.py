@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import ssl
 import subprocess
+import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from tests.e2e.rows import assert_row, quality, request_fields, response_fields,
 from tests.e2e.servers import Server, Spec, serving
 from tests.e2e.test_framing import get
 from tests.e2e.test_servers import REQUESTS, assert_process, assert_view, sent_by
-from tests.e2e.tls_servers import GNUTLS_TLS, NGINX_TLS, TLS_SPECS, connect
+from tests.e2e.tls_servers import GNUTLS_TLS, NGINX_TLS, TLS_SPECS, client_context, connect, make_certificate
 from tests.e2e.waiting import wait_for
 from tests.e2e.wire import Head
 
@@ -256,6 +258,38 @@ def test_gnutls_is_seen_at_the_server_and_its_content_ends_with_the_connection(
     assert_row(row, Head(get("/orders/7")), response.head)
     assert row["http"]["response"]["body"]["size"] == len(response.rest)
     assert_tls(row, server, port)
+
+
+def test_a_websocket_is_one_row_with_its_bytes(both: Capture, tmp_path: Path) -> None:
+    server = pytest.importorskip("websockets.sync.server")
+    client = pytest.importorskip("websockets.sync.client")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*make_certificate(tmp_path))
+    message = "GET /not/a/request HTTP/1.1\r\n\r\n" * 100
+    with server.serve(echo_message, "127.0.0.1", 0, ssl=context, compression=None) as listening:
+        port = listening.socket.getsockname()[1]
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        url = f"wss://127.0.0.1:{port}/chat"
+        with client.connect(url, ssl=client_context(), compression=None, proxy=None) as connection:
+            connection.send(message)
+            assert connection.recv() == message
+        listening.shutdown()
+        thread.join()
+    rows = both.finish(port)
+    for end in ("server", "client"):
+        (row,) = role(rows, end)
+        assert targets([row]) == ["/chat"]
+        assert row["http"]["response"]["status_code"] == 101
+        # What both sent: the message with its frame's header (and mask), and a close frame.
+        assert row["http"]["request"]["body"]["size"] in range(len(message) + 8, len(message) + 40)
+        assert row["http"]["response"]["body"]["size"] in range(len(message) + 4, len(message) + 40)
+
+
+def echo_message(connection: Any) -> None:
+    """Send every message back."""
+    for message in connection:
+        connection.send(message)
 
 
 def test_a_process_that_is_killed_ends_its_sessions(capture_with: Callable[..., Capture], tmp_path: Path) -> None:
