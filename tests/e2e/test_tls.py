@@ -181,8 +181,10 @@ def test_a_server_that_starts_later_is_seen_from_its_first_call(
         again_until_seen(capture, server, lambda: one_call(server, "/orders/first"))
         one_call(server, "/orders/second")
         rows = role(capture.finish(server.port), "server")
-    assert targets(rows)[-1] == "/orders/second"
-    assert [quality(row) for row in rows] == [[]] * len(rows)
+    # Probes may come in the middle of a connection: then its first row says so.
+    assert targets(rows[-1:]) == ["/orders/second"]
+    assert quality(rows[-1]) == []
+    assert all(quality(row) in ([], ["joined", "no_request"]) for row in rows)
 
 
 def one_call(server: Server, path: str) -> None:
