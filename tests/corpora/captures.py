@@ -18,6 +18,12 @@ CORPORA = Path(os.environ.get("MASTHEAD_CORPORA") or Path(__file__).parents[3] /
 CAPTURES = CORPORA / "pcap"
 # Some 250 captures of one connection each, all alike: they are judged as one, since tshark starts slowly.
 SERIES = "suricata/http-evader/"
+# HTTP/2 in clear text on a port where tshark looks for TLS only.
+HTTP2_PORTS = {"suricata/http2-compression-bug/input.pcap": 443}
+
+# tshark's names of method, target, host and status.
+HTTP1_NAMES = ("http.request.method", "http.request.uri", "http.host", "http.response.code")
+HTTP2_NAMES = ("http2.headers.method", "http2.headers.path", "http2.headers.authority", "http2.headers.status")
 
 Row = dict[str, Any]
 Pair = tuple[str, Any]
@@ -60,13 +66,20 @@ def stream_of(row: Row) -> int:
     return int(row["masthead"]["connection_id"].split("-")[1], 16) - 1
 
 
+def is_http2(row: Row) -> bool:
+    """Whether the row's exchange went over HTTP/2."""
+    return bool(row["network"]["protocol"].get("version") == "2")
+
+
 def calls_of_rows(rows: list[Row]) -> dict[int, Calls]:
     """The calls of every connection, by tshark's stream number."""
     streams: dict[int, Calls] = {}
-    for row in rows:
+    # Rows of HTTP/2 come as their exchanges end.
+    for row in sorted(rows, key=lambda row: int(row["masthead"]["exchange_id"].rsplit("-", 1)[1])):
         calls = streams.setdefault(stream_of(row), Calls())
         if row["http"].get("request"):
             hosts = [value for name, value in fields(row, "request") if name.lower() == "host"]
+            hosts = hosts or [value for value in [row["masthead"].get("authority")] if value and is_http2(row)]
             method = row["http"]["request"].get("method")
             calls.request(method, row["masthead"].get("target"), hosts[0] if hosts else None)
         calls.responses += [interim["status"] for interim in row["masthead"].get("interim", [])]
@@ -76,20 +89,42 @@ def calls_of_rows(rows: list[Row]) -> dict[int, Calls]:
 
 
 def tshark(path: Path) -> dict[int, Calls]:
-    """The calls that Wireshark's dissector sees, by stream."""
-    command = ["tshark", "-n", "-r", str(path), "-Y", "http", "-T", "json", "-J", "http tcp"]
+    """The calls that Wireshark's dissector sees, by connection; those of HTTP/2 in the order of their streams."""
+    command = ["tshark", "-n", "-r", str(path), "-Y", "http || http2.headers", "-T", "json", "-J", "http http2 tcp"]
+    if port := next((port for file, port in HTTP2_PORTS.items() if path == CAPTURES / file), None):
+        command += ["-d", f"tcp.port=={port},http2"]
     text = subprocess.run(command, capture_output=True, check=True, timeout=300).stdout.decode(errors="replace")
     streams: dict[int, Calls] = {}
+    http2: dict[int, list[tuple[int, dict[str, str]]]] = {}
     # Names repeat where a packet ends several messages: an object is read as its pairs.
     for packet in json.loads(text or "[]", object_pairs_hook=list):
         layers = _get(_get(packet, "_source"), "layers")
-        calls = streams.setdefault(int(_get(_get(layers, "tcp"), "tcp.stream") or 0), Calls())
+        connection = int(_get(_get(layers, "tcp"), "tcp.stream") or 0)
+        calls = streams.setdefault(connection, Calls())
         for message in (dict(_flat(value)) for name, value in layers if name == "http" and isinstance(value, list)):
-            if "http.request.method" in message:
-                calls.request(message["http.request.method"], message["http.request.uri"], message.get("http.host"))
-            elif "http.response.code" in message:
-                calls.responses.append(int(message["http.response.code"]))
+            _add(calls, message, HTTP1_NAMES)
+        http2.setdefault(connection, []).extend(_http2_messages(layers))
+    for connection, messages in http2.items():
+        for _, message in sorted(messages, key=lambda pair: pair[0]):
+            _add(streams[connection], message, HTTP2_NAMES)
     return streams
+
+
+def _add(calls: Calls, message: Mapping[str, str], names: tuple[str, str, str, str]) -> None:
+    """Add what a dissected message says under these names."""
+    method, target, host, status = names
+    if method in message:
+        calls.request(message[method], message[target], message.get(host))
+    elif status in message:
+        calls.responses.append(int(message[status]))
+
+
+def _http2_messages(layers: list[Pair]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The frames of HTTP/2 in a packet, each with its stream."""
+    for _, layer in (pair for pair in layers if pair[0] == "http2" and isinstance(pair[1], list)):
+        for frame in (dict(_flat(frame)) for kind, frame in layer if kind == "http2.stream"):
+            if "http2.streamid" in frame:
+                yield int(frame["http2.streamid"]), frame
 
 
 def merged(paths: Sequence[Path], into: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -14,7 +14,7 @@ from h2.settings import SettingCodes
 from hpack import NeverIndexedHeaderTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Container
     from pathlib import Path
 
 Pair = tuple[str, str]
@@ -84,9 +84,9 @@ class Speakers:
             pairs.append((name, value * 300 if self.maybe(0.03) else value))
         return pairs
 
-    def block(self, pairs: list[Pair]) -> list[Pair]:
+    def block(self, pairs: list[Pair]) -> list[Pair | NeverIndexedHeaderTuple]:
         """Return the same fields, some of them never to be indexed."""
-        return [cast("Pair", NeverIndexedHeaderTuple(*pair)) if self.maybe(0.1) else pair for pair in pairs]
+        return [NeverIndexedHeaderTuple(*pair) if self.maybe(0.1) else pair for pair in pairs]
 
     def ask(self) -> int:
         """Send a request; return its stream."""
@@ -195,20 +195,19 @@ def packets(writes: list[tuple[bool, bytes]], chance: random.Random) -> list[Pac
     return all_
 
 
-def write_pcap(path: Path, sent: list[Packet], keeps: Callable[[int], bool]) -> None:
-    """Write those packets that `keeps` lets through, as raw IPv4 (LINKTYPE_RAW), a millisecond apart."""
+def write_pcap(path: Path, sent: list[Packet], kept: Container[int]) -> None:
+    """Write those packets whose numbers are `kept`, as raw IPv4 (LINKTYPE_RAW), a millisecond apart."""
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
         for number, packet in enumerate(sent):
-            if not keeps(number):
+            if number not in kept:
                 continue
             ports = (40000, 80) if packet.client else (80, 40000)
             flags = 0x18 | (0x02 if packet.syn else 0)
             if packet.syn:
                 flags = 0x02 if packet.client else 0x12
             tcp = struct.pack(">HHIIBBHHH", *ports, packet.seq, packet.ack, 0x50, flags, 65535, 0, 0)
-            one, other = b"\x0a\0\0\x01", b"\x0a\0\0\x02"
-            addresses = (one, other) if packet.client else (other, one)
+            addresses = (b"\x0a\0\0\x01", b"\x0a\0\0\x02") if packet.client else (b"\x0a\0\0\x02", b"\x0a\0\0\x01")
             length = 20 + len(tcp) + len(packet.octets)
             ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, length, number & 0xFFFF, 0x4000, 64, 6, 0, *addresses)
             record = ip + tcp + packet.octets

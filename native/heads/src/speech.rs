@@ -20,6 +20,8 @@ pub struct Speech {
     pairing: Pairing,
     http2: Option<Box<Http2>>,
     probe: Option<Box<Probe>>,
+    /// Its first octets were lost.
+    torn: bool,
     limits: Limits,
 }
 
@@ -34,7 +36,7 @@ enum Probe {
 
 impl Speech {
     pub fn new(endpoints: Endpoints, joined: bool, limits: Limits) -> Speech {
-        Speech { pairing: Pairing::new(endpoints, joined, limits), http2: None, probe: None, limits }
+        Speech { pairing: Pairing::new(endpoints, joined, limits), http2: None, probe: None, torn: false, limits }
     }
 
     pub fn endpoints_mut(&mut self) -> &mut Endpoints {
@@ -132,8 +134,11 @@ impl Speech {
         {
             return;
         }
-        if self.pairing.in_preface() && self.pairing.requests_leave() == Some(!egress) && self.hold(egress, bytes, at) {
-            return;
+        if self.pairing.in_preface() && self.pairing.requests_leave() == Some(!egress) {
+            if self.hold(egress, bytes, at) {
+                return;
+            }
+            self.give_up_early(ledger, log);
         }
         self.pairing.data(egress, bytes, at, ledger, log);
         if let Some(switch) = self.pairing.switched() {
@@ -158,14 +163,48 @@ impl Speech {
             http2.gap(egress, count, at, ledger, log);
             return;
         }
+        if self.may_begin() {
+            ledger.gaps += 1;
+            ledger.gap_bytes += u64::from(count);
+            self.begin_midway(ledger, log);
+            return;
+        }
         self.pass_probe(egress, None, at, ledger, log);
         self.pairing.gap(egress, count, at, ledger, log);
+    }
+
+    /// Nothing but what can be the beginning of HTTP/2 has come.
+    fn may_begin(&self) -> bool {
+        matches!(self.probe.as_deref(), Some(Probe::Early { .. })) || self.pairing.in_preface()
+    }
+
+    /// A part of the beginning is lost: frames are looked for from here on, as where we join.
+    #[cold]
+    fn begin_midway(&mut self, ledger: &mut Ledger, log: &mut impl Log) {
+        ledger.lost += 1;
+        let mut endpoints = self.pairing.endpoints.clone();
+        if self.pairing.requests_leave() == Some(true) {
+            std::mem::swap(&mut endpoints.client, &mut endpoints.server);
+        }
+        endpoints.role = None;
+        self.pairing = Pairing::new(endpoints, true, self.limits);
+        self.torn = true;
+        if let Some(Probe::Early { egress, pieces, .. }) = self.probe.take().map(|probe| *probe) {
+            for (bytes, at) in pieces {
+                self.data(egress, &bytes, at, ledger, log);
+            }
+        }
     }
 
     /// Bytes are missing, and nobody knows how many.
     pub fn lose(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         if let Some(http2) = &mut self.http2 {
             http2.lose(egress, ledger, log);
+            return;
+        }
+        if self.may_begin() {
+            ledger.gaps += 1;
+            self.begin_midway(ledger, log);
             return;
         }
         self.pass_probe(egress, None, Place { time, seq: 0 }, ledger, log);
@@ -213,9 +252,26 @@ impl Speech {
                 }
                 true
             }
-            Some(Probe::Early { .. }) => {
+            Some(Probe::Early { pieces, .. }) => {
                 let count = bytes.len().min(PREFACE.len());
                 if bytes[..count] != PREFACE[..count] {
+                    let front: Vec<u8> = pieces.iter().flat_map(|(bytes, _)| bytes).copied().take(9).collect();
+                    match http2::opens(&front) {
+                        // A server's SETTINGS: the client's preface was lost.
+                        Some(true) => {
+                            ledger.gaps += 1;
+                            self.begin_midway(ledger, log);
+                            self.data(egress, bytes, at, ledger, log);
+                            return true;
+                        }
+                        // The front of nothing that HTTP knows, and then no preface.
+                        None => {
+                            ledger.lost += 1;
+                            self.leave_out();
+                            return true;
+                        }
+                        Some(false) => {}
+                    }
                     self.give_up_early(ledger, log);
                     return false;
                 }
@@ -246,7 +302,7 @@ impl Speech {
         let [inbound, outbound] = *seeks;
         let seeks = if egress { [outbound, inbound] } else { [inbound, outbound] };
         let endpoints = self.pairing.endpoints.clone();
-        match Http2::joined(endpoints, self.limits, egress, seeks, ledger, log) {
+        match Http2::midway(endpoints, self.limits, !self.torn, egress, seeks, ledger, log) {
             Some(http2) => {
                 self.become_http2(http2);
                 true

@@ -445,6 +445,52 @@ fn a_server_may_speak_at_any_place_of_the_preface() {
 }
 
 #[test]
+fn an_answer_to_half_a_preface_loses_no_byte() {
+    let answer = b"HTTP/1.1 400 No\0\0PRI\r\nA: b\r\nContent-Length: 0\r\n\r\n";
+    let told = |size: usize| {
+        let mut socket = Socket::new(false);
+        socket.segment(false, b"PRI ", 0);
+        answer.chunks(size).for_each(|piece| socket.segment(true, piece, 0));
+        socket.rows()
+    };
+    let whole = told(usize::MAX);
+    assert!(whole[0].text.contains("400") && whole[0].text.contains("A=b"), "{whole:?}");
+    assert_eq!(told(1), whole);
+}
+
+#[test]
+fn a_lost_preface_costs_the_first_calls_only() {
+    let mut socket = Socket::new(false);
+    socket.segment(true, &settings(), 0);
+    for stream in [1, 3, 5, 7] {
+        socket.segment(false, &get(stream, "/a"), 0);
+        socket.segment(true, &ok(stream, "v", b"x"), 0);
+    }
+    let rows = socket.rows();
+    assert!(rows.iter().any(|row| row.stream == 7 && row.marks.is_empty()), "{rows:?}");
+    assert!(rows.iter().all(|row| row.text.contains("x-v=v") && !row.marks.contains(&"joined")), "{rows:?}");
+}
+
+#[test]
+fn an_interim_response_with_an_unknown_status_is_none_of_the_final_one() {
+    let mut socket = Socket::new(true);
+    let known = [(":method", "GET"), (":scheme", "http"), (":path", "/new")];
+    for stream in [7, 9] {
+        socket.segment(false, &headers(stream, true, &known), 0);
+        socket.segment(true, &headers(stream, true, &[(":status", "404")]), 0);
+    }
+    socket.segment(false, &headers(11, true, &known), 0);
+    // Two heads whose first field is an entry from before, and trailers.
+    socket.segment(true, &frame(1, END_HEADERS, 11, &[0xff, 0x20]), 0);
+    socket.segment(true, &frame(1, END_HEADERS, 11, &[&[0xff, 0x21][..], &literal("x-v", "v")].concat()), 0);
+    socket.segment(true, &headers(11, true, &[("x-end", "e")]), 0);
+    let rows = socket.rows();
+    let row = rows.iter().find(|row| row.stream == 11).expect("the call");
+    assert_eq!(row.marks, ["hpack_unresolved"], "{row:?}");
+    assert!(row.text.contains("| ?,x-v=v | x-end=e |"), "{row:?}");
+}
+
+#[test]
 fn binary_metadata_are_base64_whether_they_were_sent_so_or_not() {
     let mut socket = Socket::new(false);
     socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);

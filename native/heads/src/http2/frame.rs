@@ -107,7 +107,7 @@ impl Frame {
 
     /// The first frame of either end (RFC 9113, section 3.4).
     pub fn opens(self) -> bool {
-        self.kind == kind::SETTINGS && self.is_valid() && !self.has(flag::ACK)
+        self.kind == kind::SETTINGS && self.is_valid() && !self.has(flag::ACK) && self.length <= USUAL
     }
 
     pub fn carries_fields(self) -> bool {

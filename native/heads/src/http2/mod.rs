@@ -127,10 +127,12 @@ impl Http2 {
         }
     }
 
-    /// A connection that began before we did, and whose frames were `found` in the direction `egress`.
-    pub fn joined(
+    /// A connection that began before we did (`joined`) or whose first octets were lost, and whose frames were `found` in
+    /// the direction `egress`.
+    pub fn midway(
         endpoints: Endpoints,
         limits: Limits,
+        joined: bool,
         egress: bool,
         [found, other]: [Seek; 2],
         ledger: &mut Ledger,
@@ -140,7 +142,10 @@ impl Http2 {
         let client_egress = egress == (kind == Kind::Request);
         let sides = [Side::lost_at(limits.max_head_bytes), Side::lost_at(limits.max_head_bytes)];
         let mut http2 = Http2::with(endpoints, limits, client_egress, sides, Streams::default());
-        http2.joined = true;
+        http2.joined = joined;
+        if !joined {
+            http2.streams.miss_beginning();
+        }
         http2.settle_roles();
         http2.take_place(kind, side, pieces, ledger, log);
         let rest = if kind == Kind::Request { Kind::Response } else { Kind::Request };
@@ -320,6 +325,7 @@ impl Http2 {
     ) {
         self.with_side(kind, ledger, log, read);
         if self.sides[slot(kind)].is_foreign() {
+            ledger.lost += 1;
             self.leave_out();
         }
         if !self.sides[slot(kind)].lost() {

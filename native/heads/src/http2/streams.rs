@@ -129,15 +129,27 @@ impl Streams {
         let id = section.stream;
         if let Some(stream) = self.map.get_mut(&id) {
             stream.fresh = true;
+            stream.exchange.marks.add(marks(section));
             if let Some(request) = stream.exchange.request.as_mut() {
                 self.held += trailers(request, section, message);
-                stream.exchange.marks.add(marks(section));
-                self.settle(id, shared);
+            } else if head::has_pseudo(&message.head) {
+                // Its response was read before: the place in this direction had to be found.
+                head::read(&mut message.head, Kind::Request, is_whole(section));
+                note_fault(section, message);
+                let grpc = grpc::is_call(&message.head);
+                let taken = self.take(message);
+                if let Some(stream) = self.map.get_mut(&id) {
+                    stream.grpc |= grpc;
+                    stream.exchange.request_seq = section.seq;
+                    stream.exchange.request = Some(taken);
+                }
             }
+            self.settle(id, shared);
             return;
         }
         let certain = self.certain.is_some_and(|certain| id >= certain);
-        if id <= self.highest && (certain || self.closed.contains(&id)) {
+        let over = (self.gap || shared.joined) && self.closed.contains(&id);
+        if over || (id <= self.highest && certain) {
             return;
         }
         // The trailers of a request that began before we looked.
@@ -359,10 +371,16 @@ impl Streams {
         }
     }
 
-    /// The connection is over.
+    /// The connection is over. What is missing was lost, since neither end said that it ends.
     pub(super) fn finish(&mut self, shared: &mut Shared<'_, impl Log>) {
-        self.end(Kind::Request, shared);
-        self.end(Kind::Response, shared);
+        for id in self.ids(|_, _| true) {
+            self.emit(id, shared);
+        }
+    }
+
+    /// Its first octets were lost.
+    pub(super) fn miss_beginning(&mut self) {
+        self.gap = true;
     }
 
     fn ids(&self, wanted: impl Fn(u32, &Stream) -> bool) -> Vec<u32> {

@@ -32,6 +32,7 @@ impl Pairing {
         self.ordinal == 0
             && self.request.in_head()
             && self.queue.is_empty()
+            && self.response.idle()
             && PREFACE.starts_with(&self.request.message.head.raw)
     }
 
