@@ -74,51 +74,85 @@ static __always_inline bool on_entry_only(__u32 cookie, __u64 address)
 		end_session(address);
 		return true;
 	case CALL_SHUTDOWN:
+	case CALL_CLOSE:
 		session = find_session(address);
-		if (session)
+		if (session && !session->writes)
 			on_closure(session, EGRESS);
+		if ((cookie & 0xff) == CALL_CLOSE)
+			end_session(address);
 		return true;
 	}
 	return false;
 }
 
 /* The stack grows down: what stands below the new call never came back (an exception, a jump out of it). */
-static __always_inline void drop_lost(struct thread *thread, __u64 stack)
+static __always_inline void drop_lost(struct calls *calls, __u64 stack)
 {
 	for (int n = 0; n < CALLS; n++) {
-		struct call *call = call_at(thread, thread->depth - 1);
+		struct call *call = call_at(calls, calls->depth - 1);
 		struct session *session;
 
 		if (!call || call->stack > stack)
 			return;
-		thread->depth--;
+		calls->depth--;
 		session = find_session(call->session);
 		if (session)
 			restart_session(session);
 	}
 }
 
-/* Room for a call on this thread; NULL where it does not count or there is none. */
-static __always_inline struct call *next_call(struct thread *thread, __u64 stack, __u64 address)
+/* There is no room to remember a call, and what it moves will not be known. */
+static __always_inline void refuse_call(__u64 address)
 {
-	struct session *session;
-	struct call *call;
+	struct session *session = find_session(address);
 
-	drop_lost(thread, stack);
-	/* One function of the library that calls another one for the same session: the outer one counts. */
-	call = call_at(thread, thread->depth - 1);
-	if (call && call->session == address)
-		return NULL;
-	call = call_at(thread, thread->depth);
-	if (call) {
-		thread->depth++;
-		return call;
-	}
 	COUNT_TLS(nested);
-	session = find_session(address);
 	if (session)
 		restart_session(session);
-	return NULL;
+}
+
+/* Room for a call; NULL where it does not count or there is none. */
+static __always_inline struct call *next_call(struct calls *calls, __u64 stack, __u64 address)
+{
+	struct call *call;
+
+	drop_lost(calls, stack);
+	/* One function of the library that calls another one for the same session: the outer one counts. */
+	call = call_at(calls, calls->depth - 1);
+	if (call && call->session == address)
+		return NULL;
+	call = call_at(calls, calls->depth);
+	if (!call) {
+		refuse_call(address);
+		return NULL;
+	}
+	calls->depth++;
+	return call;
+}
+
+/* Remembers a call; NULL where it does not count or there is no room. */
+static __always_inline struct call *begin_call(struct calls *calls, __u32 cookie, const struct arguments *arguments)
+{
+	struct call *call;
+
+	if ((cookie & 0xff) != CALL_INIT && !find_session(arguments->first) &&
+	    !make_session(arguments->first, cookie >> 8, false))
+		return NULL;
+	call = next_call(calls, arguments->stack, arguments->first);
+	if (!call)
+		return NULL;
+	call->session = arguments->first;
+	/* Those of a file are nowhere in the process. */
+	call->bytes = (cookie & 0xff) == CALL_SENDFILE ? 0 : arguments->second;
+	call->count = arguments->fourth;
+	call->time = bpf_ktime_get_ns();
+	call->stack = arguments->stack;
+	call->cookie = cookie;
+	call->touched = 0;
+	call->ended = 0;
+	call->beside = 0;
+	call->on_stack = 0;
+	return call;
 }
 
 static __always_inline void on_entry(__u32 cookie, const struct arguments *arguments)
@@ -131,27 +165,12 @@ static __always_inline void on_entry(__u32 cookie, const struct arguments *argum
 	if (on_entry_only(cookie, arguments->first))
 		return;
 	if (!thread) {
-		struct session *session = find_session(arguments->first);
-
-		COUNT_TLS(nested);
-		if (session)
-			restart_session(session);
+		refuse_call(arguments->first);
 		return;
 	}
-	if ((cookie & 0xff) != CALL_INIT && !find_session(arguments->first) &&
-	    !make_session(arguments->first, cookie >> 8, false))
-		return;
-	call = next_call(thread, arguments->stack, arguments->first);
+	call = begin_call(&thread->calls, cookie, arguments);
 	if (!call)
 		return;
-	call->session = arguments->first;
-	call->bytes = arguments->second;
-	call->count = arguments->fourth;
-	call->time = bpf_ktime_get_ns();
-	call->stack = arguments->stack;
-	call->cookie = cookie;
-	call->touched = 0;
-	call->ended = 0;
 	call->beside = thread->movements == 1;
 	thread->movements = 0;
 }
@@ -176,86 +195,83 @@ static __always_inline __s64 count_of(const struct call *call, __s64 result)
 		return count;
 	case CALL_READ:
 	case CALL_WRITE:
+	case CALL_HANDSHAKE:
 		return (__s32)result;
 	}
 	return result;
 }
 
-static __always_inline bool is_read(const struct call *call)
+#define WRITES (1 << CALL_WRITE | 1 << CALL_WRITE_EX | 1 << CALL_SENDFILE | 1 << CALL_SEND)
+
+/* EGRESS or INGRESS. No branch: the verifier would follow the walk once for each direction. */
+static __always_inline __u8 direction_of(const struct call *call)
+{
+	return WRITES >> (call->cookie & 31) & 1;
+}
+
+/* The innermost call of these has returned. */
+static __always_inline bool end_call(struct calls *calls, __u64 stack, struct call *to)
+{
+	struct call *call = call_at(calls, calls->depth - 1);
+
+	if (!call || call->stack != stack) {
+		COUNT_TLS(unmatched);
+		return false;
+	}
+	calls->depth--;
+	__builtin_memcpy(to, call, sizeof(*to));
+	return true;
+}
+
+/* What the thread did tells which socket carries a session that lives in memory. */
+static __always_inline void follow_thread(struct thread *thread, struct session *session, const struct call *call,
+                                          __s64 count)
 {
 	__u32 kind = call->cookie & 0xff;
 
-	return kind == CALL_READ || kind == CALL_READ_EX || kind == CALL_RECV;
+	if (call->touched || count == COUNT_UNKNOWN)
+		return;
+	if (WRITES >> (kind & 31) & 1)
+		thread->written = thread->written && thread->written != call->session ? SEVERAL : call->session;
+	else if (count < 1)
+		session->memory = 1;
+	if (call->beside)
+		on_beside(session, &thread->moved, true);
 }
 
-/* The library asked for bytes and got none. */
-static __always_inline void on_nothing_read(struct session *session, const struct call *call, __s64 count)
+/* What a call moved. */
+static __always_inline void on_moved_plaintext(struct session *session, const struct call *call, __s64 count)
 {
-	if (!call->touched)
-		session->memory = 1;
-	else if (count == 0 && !call->ended)
+	__u8 direction = direction_of(call);
+
+	if (count == COUNT_UNKNOWN)
+		restart_session(session);
+	else if (count > 0)
+		on_plaintext(session, direction, call->bytes, count, call->time & -(__u64)direction);
+	else if (count == 0 && direction == INGRESS && call->touched && !call->ended)
 		on_closure(session, INGRESS);
 }
 
-static __always_inline void on_moved_plaintext(struct thread *thread, struct session *session, struct call *call,
-                                               __s64 count)
-{
-	bool reads = is_read(call);
-
-	if (!reads && !call->touched)
-		thread->written = thread->written && thread->written != call->session ? SEVERAL : call->session;
-	/* By way of a map: what the verifier can't tell apart it follows once, and not for each direction. */
-	call->direction = reads ? INGRESS : EGRESS;
-	if (reads)
-		call->time = 0;
-	if ((call->cookie & 0xff) == CALL_SENDFILE)
-		call->bytes = 0;
-	barrier();
-	if (count > 0)
-		on_plaintext(session, call->direction, call->bytes, count, call->time);
-	else if (reads)
-		on_nothing_read(session, call, count);
-}
-
-static __always_inline void on_return(__u64 stack, __s64 result)
+/* The session whose call has returned, if there is more to be done for it. */
+static __always_inline struct session *on_return(__u64 stack, __s64 result, struct call *call, __s64 *count)
 {
 	struct thread *thread = this_thread(0);
 	struct session *session;
-	struct call *call;
 	__u64 address;
 
-	COUNT_TLS(traps);
-	if (!thread)
-		return;
-	call = call_at(thread, thread->depth - 1);
-	if (!call || call->stack != stack) {
-		COUNT_TLS(unmatched);
-		return;
-	}
-	thread->depth--;
+	if (!thread || !end_call(&thread->calls, stack, call))
+		return NULL;
 	if ((call->cookie & 0xff) == CALL_INIT) {
-		if (result == 0 && !bpf_probe_read_user(&address, sizeof(address), (void *)call->session)) {
+		if (result == 0 && !bpf_probe_read_user(&address, sizeof(address), (void *)call->session))
 			begin_session(address, call->cookie >> 8);
-		}
-		return;
+		return NULL;
 	}
 	session = find_session(call->session);
 	if (!session)
-		return;
-
-	__s64 count = count_of(call, result);
-
-	if (count == COUNT_UNKNOWN) {
-		restart_session(session);
-		return;
-	}
-
-	if ((call->cookie & 0xff) != CALL_HANDSHAKE)
-		on_moved_plaintext(thread, session, call, count);
-	else if (!call->touched)
-		session->memory |= (__s32)result != 1;
-	if (call->beside && !call->touched)
-		on_beside(session, &thread->moved, true);
+		return NULL;
+	*count = count_of(call, result);
+	follow_thread(thread, session, call, *count);
+	return (call->cookie & 0xff) == CALL_HANDSHAKE ? NULL : session;
 }
 
 /* A process is gone, or runs something else: so are its sessions. */
@@ -268,10 +284,22 @@ static long end_if_of(void *map, const struct session_key *key, struct session *
 	return 0;
 }
 
+static long forget_if_of(void *map, const struct goroutine *key, struct calls *calls, __u32 *tgid)
+{
+	if (key->tgid == *tgid)
+		bpf_map_delete_elem(map, key);
+	return 0;
+}
+
 static __always_inline void end_process(__u32 tgid)
 {
-	if (bpf_map_lookup_elem(&watched, &tgid))
-		bpf_for_each_map_elem(&sessions, end_if_of, &tgid, 0);
+	__u8 *speaks = bpf_map_lookup_elem(&watched, &tgid);
+
+	if (!speaks)
+		return;
+	bpf_for_each_map_elem(&sessions, end_if_of, &tgid, 0);
+	if (*speaks & SPEAKS_GO)
+		bpf_for_each_map_elem(&goroutines, forget_if_of, &tgid, 0);
 }
 
 /* User space looks at the process at once: what it says now is not seen until probes are there. */

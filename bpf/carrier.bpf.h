@@ -6,11 +6,13 @@
  * (Node, asyncio), a thread receives, then calls; or calls, then sends. Then the socket is the one that was used beside
  * the calls, when it was the only one, the same AGREED times in a row and once to receive, after a call that wanted bytes
  * asked no socket. Contradiction makes it unknown for good.
+ *
+ * Go's own TLS always uses the socket inside its calls.
  */
 #ifndef MASTHEAD_CARRIER_BPF_H
 #define MASTHEAD_CARRIER_BPF_H
 
-#include "session.bpf.h"
+#include "goroutine.bpf.h"
 
 #define AGREED 2
 
@@ -124,9 +126,9 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return;
 	thread = this_thread(0);
-	if (!thread)
-		return;
-	call = call_at(thread, thread->depth - 1);
+	call = thread ? call_at(&thread->calls, thread->calls.depth - 1) : NULL;
+	if (!call)
+		call = call_of_goroutine();
 	if (call) {
 		call->touched = 1;
 		call->ended = !sends && ret == 0;
@@ -138,7 +140,7 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 			on_direct(session, sk, cookie);
 		return;
 	}
-	if (ret <= 0)
+	if (!thread || ret <= 0)
 		return;
 	cookie = bpf_get_socket_cookie(sk);
 	if (!sends) {

@@ -93,9 +93,9 @@ struct connection {
 	__u32 tgid;
 	__u32 requests;  /* heads of requests seen; written by their direction only */
 	__u32 responses; /* final responses begun; written by their direction only */
-	__u32 busy;      /* an ingress segment is being walked: another CPU may have the next one */
+	__u32 flags;     /* enum connection_flag; both directions set them, at the same time even */
 	__u8 kind;
-	__u8 flags;
+	__u8 busy; /* an ingress segment is being walked: another CPU may have the next one */
 	__u8 process;
 	__u8 last;        /* direction of the last data */
 	__u8 turns;       /* looks at a joined connection that found no start line */
@@ -105,6 +105,12 @@ struct connection {
 	char comm[16];
 };
 _Static_assert(sizeof(struct connection) <= 256, "socket storage stays small: one for each TCP connection");
+
+/* Once in the life of a connection, as a rule: an atomic operation costs nothing there. */
+static __always_inline void set_flags(struct connection *connection, __u32 flags)
+{
+	__sync_fetch_and_or(&connection->flags, flags);
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

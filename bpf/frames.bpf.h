@@ -61,7 +61,7 @@ static __always_inline void begin_frames(struct walk *walk)
 	struct connection *connection = walk->connection;
 	bool first = !(connection->flags & CONN_FRAMES);
 
-	connection->flags |= CONN_FRAMES;
+	set_flags(connection, CONN_FRAMES);
 	walk->flow->state = FLOW_PAYLOAD;
 	walk->flow->skip = PREFACE_REST;
 	walk->flow->head_size = 0;
@@ -351,7 +351,7 @@ static __always_inline void join_frames(struct connection *connection, __u8 dire
 	bool joined = connection->flags & CONN_JOINED;
 	struct flow *this = &connection->flows[direction & 1], *other = &connection->flows[!(direction & 1)];
 
-	connection->flags |= CONN_FRAMES;
+	set_flags(connection, CONN_FRAMES);
 	this->state = FLOW_FRAME;
 	/* A preface follows where nothing was missed. */
 	other->state = joined ? FLOW_UNSURE : FLOW_START;

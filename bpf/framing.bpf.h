@@ -49,12 +49,12 @@ static __always_inline void end_of_head(struct connection *connection, struct fl
 	}
 	if (status == 101 && (found & FOUND_H2C)) {
 		/* Frames follow here, the preface there (RFC 7540, section 3.2): the response is to the request before. */
-		connection->flags |= CONN_FRAMES;
+		set_flags(connection, CONN_FRAMES);
 		flow->state = FLOW_FRAME;
 		return;
 	}
 	if (status == 101 && (found & FOUND_WEBSOCKET)) {
-		connection->flags |= CONN_WEBSOCKET;
+		set_flags(connection, CONN_WEBSOCKET);
 		flow->state = FLOW_TO_CLOSE;
 		return;
 	}

@@ -77,8 +77,13 @@ struct signal_struct {
 	atomic_t live; /* threads of the process */
 };
 
+struct thread_struct {
+	unsigned long fsbase; /* x86_64 only: the thread pointer */
+};
+
 struct task_struct {
 	int tgid;
+	struct thread_struct thread;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
 	__u64 start_boottime;

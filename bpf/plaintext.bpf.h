@@ -41,7 +41,7 @@ static __always_inline bool announce(struct session *session, struct slot *slot,
 	slot->tls.reserved = 0;
 	if (!submit(slot, sizeof(slot->tls)))
 		return false;
-	connection->flags |= CONN_ANNOUNCED;
+	set_flags(connection, CONN_ANNOUNCED);
 	return true;
 }
 
@@ -63,7 +63,7 @@ static __always_inline bool decide(struct session *session, struct walk *walk, _
 		return false;
 	}
 	if (egress)
-		connection->flags |= CONN_REQUEST_EGRESS;
+		set_flags(connection, CONN_REQUEST_EGRESS);
 	if (!(connection->flags & CONN_ANNOUNCED) && !announce(session, walk->slot, walk->slot_index))
 		return false;
 	connection->kind = KIND_HTTP;
@@ -179,7 +179,7 @@ static __always_inline void on_plaintext(struct session *session, __u8 direction
 	if (connection->kind == KIND_OTHER)
 		return;
 	if (!(connection->flags & CONN_SEEN)) {
-		connection->flags |= CONN_SEEN;
+		set_flags(connection, CONN_SEEN);
 		/* A joined session may be in the middle of anything until the conversation turns. */
 		connection->last = connection->flags & CONN_JOINED ? direction : !direction;
 	}

@@ -82,7 +82,7 @@ static __always_inline bool announce(struct bpf_sock *sk, struct connection *con
 	slot->connection.cgroup = bpf_sk_cgroup_id(sk);
 	if (!submit(slot, sizeof(slot->connection)))
 		return false;
-	connection->flags |= CONN_ANNOUNCED;
+	set_flags(connection, CONN_ANNOUNCED);
 	if ((connection->process & PROCESS_KNOWN) && send_process(slot, index, connection))
 		connection->process |= PROCESS_SENT;
 	return true;
@@ -155,7 +155,7 @@ static __always_inline bool decide(struct bpf_sock *sk, struct connection *conne
 		return false;
 	}
 	if (egress)
-		connection->flags |= CONN_REQUEST_EGRESS;
+		set_flags(connection, CONN_REQUEST_EGRESS);
 	if (!(connection->flags & CONN_ANNOUNCED) && !announce(sk, connection, walk->slot, walk->slot_index))
 		return false;
 	connection->kind = KIND_HTTP;
@@ -258,12 +258,12 @@ static __always_inline void first_look(struct __sk_buff *skb, struct bpf_sock *s
                                        struct bpf_tcp_sock *tcp, __u8 direction)
 {
 	connection->cookie = bpf_get_socket_cookie(skb);
-	connection->flags |= CONN_SEEN;
+	set_flags(connection, CONN_SEEN);
 	/* The SYN counts as one byte acknowledged. */
 	if (tcp->bytes_acked <= 1 && tcp->bytes_received > 0 && tcp->bytes_received <= EARLY_BYTES)
-		connection->flags |= CONN_EARLY;
+		set_flags(connection, CONN_EARLY);
 	else if (tcp->bytes_received > 0 || tcp->bytes_acked > 1)
-		connection->flags |= CONN_JOINED;
+		set_flags(connection, CONN_JOINED);
 	/*
 	 * Is this segment the first word of a new turn? On a connection that we joined, only if the socket has sent since it
 	 * last received: text in the middle of a body can look like a request.

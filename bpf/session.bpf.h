@@ -19,7 +19,8 @@ enum call_kind {
 	/* Looked at only when they are called: */
 	CALL_BEGIN, /* nothing has been sent or received */
 	CALL_SHUTDOWN,
-	CALL_END, /* the session is freed */
+	CALL_END,   /* the session is freed */
+	CALL_CLOSE, /* CALL_SHUTDOWN, unless something is being written, and CALL_END */
 };
 
 /* How the socket of a session is known. */
@@ -41,6 +42,8 @@ struct session {
 	__u8 agreed; /* times in a row that it was that one */
 	__u8 memory; /* a call wanted bytes and no socket was asked: the application moves them */
 	__u8 came;   /* one of these times bytes came from it */
+	__u8 writes; /* Go: a call that writes has not returned */
+	__u8 reserved[7];
 };
 
 struct session_key {
@@ -61,7 +64,12 @@ struct {
 	__type(value, struct session);
 } sessions SEC(".maps");
 
-/* Processes that have a TLS library, by tgid; kept by user space. */
+enum speaks {
+	SPEAKS_LIBRARY = 1 << 0,
+	SPEAKS_GO = 1 << 1,
+};
+
+/* Processes that have a TLS library, by tgid: enum speaks; kept by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1 << 14);
@@ -69,6 +77,7 @@ struct {
 	__type(value, __u8);
 } watched SEC(".maps");
 
+/* A call that has not returned yet. */
 struct call {
 	__u64 session;
 	__u64 bytes; /* where they are, or shall go */
@@ -76,10 +85,10 @@ struct call {
 	__u64 time;
 	__u64 stack; /* the stack pointer at entry: tells which return belongs to it */
 	__u32 cookie;
-	__u8 touched;   /* a socket was used inside */
-	__u8 ended;     /* ... and had come to its end */
-	__u8 beside;    /* `thread.moved` was received or sent right before */
-	__u8 direction; /* of what it moved */
+	__u8 touched;  /* a socket was used inside */
+	__u8 ended;    /* ... and had come to its end */
+	__u8 beside;   /* `thread.moved` was received or sent right before */
+	__u8 on_stack; /* `bytes` counts from the stack's upper end, down */
 };
 
 /* A session inside a session inside a session: a TLS proxy reached by TLS has two. */
@@ -88,15 +97,21 @@ struct call {
 /* No session's address. */
 #define SEVERAL 1
 
+/* The calls that a thread, or a goroutine, is in. */
+struct calls {
+	struct call of[CALLS];
+	__u32 depth;
+	__u32 reserved;
+};
+
 struct thread {
-	struct call calls[CALLS];
+	struct calls calls;
 	/* The socket that the thread moved bytes of outside of calls, since the last one; for applications that hand the
 	 * library its bytes in memory. */
 	struct event_socket moved;
-	__u64 written; /* the session that it wrote, while nothing was sent; SEVERAL */
-	__u8 depth;
+	__u64 written;  /* the session that it wrote, while nothing was sent; SEVERAL */
 	__u8 movements; /* 0, 1, or 2: of several sockets */
-	__u8 reserved[6];
+	__u8 reserved[7];
 };
 
 struct {
@@ -138,7 +153,7 @@ static __always_inline struct thread *this_thread(__u64 flags)
 }
 
 /* A call's place, or NULL. The compiler knows more than the verifier does, and would leave the check out. */
-static __always_inline struct call *call_at(struct thread *thread, __u32 place)
+static __always_inline struct call *call_at(struct calls *calls, __u32 place)
 {
 	__u64 at = place;
 
@@ -146,7 +161,7 @@ static __always_inline struct call *call_at(struct thread *thread, __u32 place)
 	if (at >= CALLS)
 		return NULL;
 	barrier_var(at);
-	return &thread->calls[at];
+	return &calls->of[at];
 }
 
 static __always_inline struct session_key key_of(__u64 session)
@@ -202,12 +217,16 @@ static __always_inline struct session *make_session(__u64 address, __u32 library
 	struct task_struct *leader = task->group_leader;
 	struct session *session;
 
-	bpf_map_update_elem(&sessions, &key, &nothing, BPF_ANY);
+	long refused = bpf_map_update_elem(&sessions, &key, &nothing, BPF_NOEXIST);
+
 	session = bpf_map_lookup_elem(&sessions, &key);
 	if (!session) {
 		COUNT_TLS(crowded);
 		return NULL;
 	}
+	/* One goroutine reads while another one writes: the other one has made it. */
+	if (refused)
+		return session;
 
 	struct connection *connection = &session->connection;
 

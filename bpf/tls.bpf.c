@@ -11,11 +11,19 @@
 #include <bpf/bpf_tracing.h>
 #include "event.h"
 #include "kernel.h"
-#include "call.bpf.h"
+#include "go.bpf.h"
 
 SEC("uprobe")
 int tls_entry(struct pt_regs *ctx)
 {
+	__u32 cookie = bpf_get_attach_cookie(ctx);
+
+#ifdef bpf_target_x86
+	if (cookie >> 8 == LIBRARY_GO) {
+		on_go_entry(ctx, cookie);
+		return 0;
+	}
+#endif
 	struct arguments arguments = {
 		.first = PT_REGS_PARM1(ctx),
 		.second = PT_REGS_PARM2(ctx),
@@ -23,14 +31,27 @@ int tls_entry(struct pt_regs *ctx)
 		.stack = stack_at_entry(ctx),
 	};
 
-	on_entry(bpf_get_attach_cookie(ctx), &arguments);
+	on_entry(cookie, &arguments);
 	return 0;
 }
 
+/* Return probes, and plain ones on Go's instructions that return. One program: its walk is long to verify. */
 SEC("uretprobe")
 int tls_return(struct pt_regs *ctx)
 {
-	on_return(stack_at_return(ctx), PT_REGS_RC(ctx));
+	struct session *session;
+	struct call call;
+	__s64 count = 0;
+
+	COUNT_TLS(traps);
+#ifdef bpf_target_x86
+	if ((__u32)bpf_get_attach_cookie(ctx) >> 8 == LIBRARY_GO)
+		session = on_go_return(ctx, &call, &count);
+	else
+#endif
+		session = on_return(stack_at_return(ctx), PT_REGS_RC(ctx), &call, &count);
+	if (session)
+		on_moved_plaintext(session, &call, count);
 	return 0;
 }
 

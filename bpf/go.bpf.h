@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Calls of Go's `crypto/tls`, at their entry and at the instructions that return from them. */
+#ifndef MASTHEAD_GO_BPF_H
+#define MASTHEAD_GO_BPF_H
+
+#include "call.bpf.h"
+
+#ifdef bpf_target_x86
+
+/* Where a goroutine is. */
+struct go_stack {
+	__u64 low;
+	__u64 high;
+};
+
+static __always_inline bool read_go_stack(struct pt_regs *ctx, struct go_stack *stack)
+{
+	return !bpf_probe_read_user(stack, sizeof(*stack), (void *)ctx->r14) && stack->low < ctx->rsp &&
+	       ctx->rsp <= stack->high;
+}
+
+/* A function whose stack is too small gets a larger one and begins anew: the same call, which is not in its body yet. */
+static __always_inline bool begins_anew(struct calls *calls, const struct arguments *arguments)
+{
+	struct call *call = call_at(calls, calls->depth - 1);
+
+	return call && call->stack == arguments->stack && call->session == arguments->first;
+}
+
+static __always_inline struct calls *calls_of(const struct goroutine *goroutine)
+{
+	static const struct calls none = {};
+	struct calls *calls = bpf_map_lookup_elem(&goroutines, goroutine);
+
+	if (calls)
+		return calls;
+	bpf_map_update_elem(&goroutines, goroutine, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&goroutines, goroutine);
+}
+
+static __always_inline void begin_go_call(struct calls *calls, __u32 cookie, const struct arguments *arguments,
+                                          const struct go_stack *stack)
+{
+	struct session *session;
+	struct call *call;
+
+	if (begins_anew(calls, arguments))
+		return;
+	call = begin_call(calls, cookie, arguments);
+	if (!call)
+		return;
+	if (call->bytes >= stack->low && call->bytes < stack->high) {
+		call->on_stack = 1;
+		call->bytes = stack->high - call->bytes;
+	}
+	session = find_session(arguments->first);
+	if (session && direction_of(call) == EGRESS)
+		session->writes = 1;
+}
+
+static __always_inline void on_go_entry(struct pt_regs *ctx, __u32 cookie)
+{
+	struct goroutine goroutine = goroutine_at(ctx->r14);
+	struct arguments arguments = {.first = ctx->rax, .second = ctx->rbx};
+	struct go_stack stack = {};
+	struct calls *calls;
+
+	COUNT_TLS(traps);
+	if (on_entry_only(cookie, arguments.first))
+		return;
+	calls = read_go_stack(ctx, &stack) ? calls_of(&goroutine) : NULL;
+	if (!calls) {
+		refuse_call(arguments.first);
+		return;
+	}
+	/* Less is deeper, as with addresses. */
+	arguments.stack = ctx->rsp - stack.high;
+	begin_go_call(calls, cookie, &arguments, &stack);
+	if (!calls->depth)
+		bpf_map_delete_elem(&goroutines, &goroutine);
+}
+
+/* At an instruction that returns: the session of the call. The number of bytes is in RAX, whatever the error says. */
+static __always_inline struct session *on_go_return(struct pt_regs *ctx, struct call *call, __s64 *count)
+{
+	struct goroutine goroutine = goroutine_at(ctx->r14);
+	struct calls *calls = bpf_map_lookup_elem(&goroutines, &goroutine);
+	struct go_stack stack = {};
+	struct session *session;
+
+	if (!calls || !read_go_stack(ctx, &stack)) {
+		COUNT_TLS(unmatched);
+		return NULL;
+	}
+	if (!end_call(calls, ctx->rsp - stack.high, call))
+		return NULL;
+	if (!calls->depth)
+		bpf_map_delete_elem(&goroutines, &goroutine);
+	if (call->on_stack)
+		call->bytes = stack.high - call->bytes;
+	/* An error says nothing of whether the other side has closed. */
+	*count = (__s64)ctx->rax > 0 ? ctx->rax : -1;
+	session = find_session(call->session);
+	if (session && direction_of(call) == EGRESS)
+		session->writes = 0;
+	return session;
+}
+
+#endif
+
+#endif
