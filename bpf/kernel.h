@@ -126,7 +126,8 @@ enum {
 	AF_INET = 2,
 	AF_INET6 = 10,
 	SOCK_STREAM = 1,
-	IPPROTO_TCP = 6
+	IPPROTO_TCP = 6,
+	IPPROTO_MPTCP = 262
 };
 
 #endif

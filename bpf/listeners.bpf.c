@@ -18,7 +18,10 @@ int listeners(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	socket = bpf_sock_from_file(file);
-	if (!socket || !socket->sk || socket->sk->sk_protocol != IPPROTO_TCP)
+	if (!socket || !socket->sk)
+		return 0;
+	/* Go listens with MPTCP where there is that (since 1.24), which serves TCP as well. */
+	if (socket->sk->sk_protocol != IPPROTO_TCP && socket->sk->sk_protocol != IPPROTO_MPTCP)
 		return 0;
 	if (socket->sk->__sk_common.skc_state != TCP_LISTEN)
 		return 0;

@@ -63,20 +63,6 @@ fn in_table<'data, R: ReadRef<'data>>(
     found
 }
 
-/// Whether a file is a Go program that has `crypto/tls` in it: its table of functions names them even when it is stripped.
-pub(super) fn is_go_with_tls(file: File) -> bool {
-    let cache = ReadCache::new(file);
-    let data = &cache;
-    let table = || {
-        let header = FileHeader64::<Endianness>::parse(data).ok()?;
-        let endian = header.endian().ok()?;
-        let sections = header.sections(endian, data).ok()?;
-        let (_, section) = sections.section_by_name(endian, b".gopclntab")?;
-        (section.sh_size(endian) <= LARGEST_TABLE).then(|| section.data(endian, data).ok()).flatten()
-    };
-    table().is_some_and(|table| memchr::memmem::find(table, b"crypto/tls.(*Conn).Write").is_some())
-}
-
 /// Up to the NUL; names of interest are short and have a known beginning.
 fn text(bytes: &[u8]) -> Option<&[u8]> {
     if !bytes.starts_with(b"SSL_") && !bytes.starts_with(b"gnutls_") {

@@ -6,6 +6,7 @@ pub(super) enum Library {
     OpenSsl,
     BoringSsl,
     GnuTls,
+    Go,
 }
 
 impl Library {
@@ -15,6 +16,7 @@ impl Library {
             Library::OpenSsl => "openssl",
             Library::BoringSsl => "boringssl",
             Library::GnuTls => "gnutls",
+            Library::Go => "go",
         }
     }
 
@@ -24,6 +26,7 @@ impl Library {
             Library::OpenSsl => 1,
             Library::BoringSsl => 2,
             Library::GnuTls => 3,
+            Library::Go => 5,
         }
     }
 
@@ -48,12 +51,13 @@ pub(super) enum Call {
     Begin,
     Shutdown,
     End,
+    Close,
 }
 
 impl Call {
     /// Whether what it came to is known only when it returns: a second trap for each call.
     pub(super) fn returns(self) -> bool {
-        !matches!(self, Call::Begin | Call::Shutdown | Call::End)
+        !matches!(self, Call::Begin | Call::Shutdown | Call::End | Call::Close)
     }
 }
 
@@ -92,13 +96,23 @@ const BORINGSSL: &str = "SSL_get_all_version_names";
 /// Without these there is nothing to see.
 const NEEDED: [&str; 2] = ["SSL_read", "gnutls_record_recv"];
 
-/// One function of a file.
+/// What a probe looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// An instruction that returns from a function.
+    Exit,
+    /// The return from a function, wherever it goes to.
+    Return,
+    Entry,
+}
+
+/// A probe in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Probe {
     /// In the file.
     pub(super) offset: u64,
     pub(super) cookie: u64,
-    pub(super) returns: bool,
+    pub(super) place: Place,
 }
 
 /// A file that can be watched.
@@ -127,9 +141,12 @@ pub(super) fn watchable(found: &[(&'static str, u64)]) -> Option<Watchable> {
     let probes = functions
         .iter()
         .filter(|(name, _)| once(name))
-        .filter_map(|(name, call)| {
-            Some(Probe { offset: offset(name)?, cookie: library.cookie(*call), returns: call.returns() })
+        .filter_map(|(name, call)| Some((offset(name)?, *call)))
+        .flat_map(|(offset, call)| {
+            let place = |place| Probe { offset, cookie: library.cookie(call), place };
+            [Some(place(Place::Entry)), call.returns().then(|| place(Place::Return))]
         })
+        .flatten()
         .collect();
     Some(Watchable { library, probes })
 }

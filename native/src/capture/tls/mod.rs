@@ -2,6 +2,7 @@
 //! putting in probes takes longer than the ring can wait; records go to the ring that the `socket` source has.
 
 mod elf;
+mod go;
 mod host;
 mod library;
 pub(crate) mod listeners;

@@ -3,7 +3,7 @@
 use super::super::kernel::{self, Failure, Shared};
 use super::super::options::{Options, WantedRole};
 use super::super::skeleton::tls::{OpenTlsSkel, TlsSkel, TlsSkelBuilder};
-use super::library::{Probe, Watchable};
+use super::library::{Library, Place, Probe, Watchable};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, ProgramAttachType, ProgramMut, UprobeMultiOpts, UprobeOpts};
 use std::mem::MaybeUninit;
@@ -80,9 +80,13 @@ pub(super) fn attach(
 ) -> Result<Vec<Link>, libbpf_rs::Error> {
     let pid = i32::try_from(pid).unwrap_or(-1);
     let mut links = Vec::new();
-    for returns in [true, false] {
-        let program = if returns { &skeleton.progs.tls_return } else { &skeleton.progs.tls_entry };
-        let probes = || file.probes.iter().filter(|probe| probe.returns || !returns);
+    for place_in in [Place::Exit, Place::Return, Place::Entry] {
+        let program = if place_in == Place::Entry { &skeleton.progs.tls_entry } else { &skeleton.progs.tls_return };
+        let returns = place_in == Place::Return;
+        let probes = || file.probes.iter().filter(|probe| probe.place == place_in);
+        if probes().next().is_none() {
+            continue;
+        }
         let offset = |probe: &Probe| usize::try_from(probe.offset).unwrap_or(usize::MAX);
         if has_multi() {
             let options = UprobeMultiOpts {
@@ -113,11 +117,20 @@ fn has_multi() -> bool {
     RELEASE.is_some_and(|release| release >= (6, 10))
 }
 
-/// Tells the programs that a process has a TLS library, or no longer.
-pub(super) fn set_speaking(skeleton: &TlsSkel<'_>, pid: u32, speaks: bool) -> libbpf_rs::Result<()> {
+/// `enum speaks` of `bpf/session.bpf.h`.
+pub(super) fn speaks(library: Library) -> u8 {
+    if library == Library::Go {
+        2
+    } else {
+        1
+    }
+}
+
+/// Tells the programs which TLS a process has (see [`speaks`]); 0: none any more.
+pub(super) fn set_speaking(skeleton: &TlsSkel<'_>, pid: u32, speaks: u8) -> libbpf_rs::Result<()> {
     let key = pid.to_ne_bytes();
-    if speaks {
-        skeleton.maps.watched.update(&key, &[1], MapFlags::ANY)
+    if speaks != 0 {
+        skeleton.maps.watched.update(&key, &[speaks], MapFlags::ANY)
     } else {
         skeleton.maps.watched.delete(&key)
     }

@@ -1,8 +1,8 @@
 //! Who speaks TLS on this host, and whether its plaintext can be seen: the table of `masthead doctor`.
 
-use super::library::{self, Watchable};
+use super::library::{self, Library, Watchable};
 use super::listeners::Listeners;
-use super::{elf, host};
+use super::{elf, go, host};
 use crate::capture::options::Tls as Wanted;
 use heads::rules::glob::Globs;
 use serde_json::{json, Value};
@@ -20,7 +20,6 @@ enum Kind {
 }
 
 const NSS: &str = "NSS is not followed";
-const GO: &str = "Go's own TLS is not followed";
 const JAVA: &str = "Java's own TLS is not followed: its code is compiled while it runs";
 const STRIPPED: &str = "its functions have no symbols";
 
@@ -83,7 +82,10 @@ fn kind_of(pid: u32, mapped: &host::Mapped) -> Kind {
         Some(Watchable { library, .. }) => Kind::Watchable(library.name()),
         None if name.starts_with("libssl.so") => Kind::Unseen("openssl", STRIPPED),
         None if name.starts_with("libgnutls.so") => Kind::Unseen("gnutls", STRIPPED),
-        None if open().is_some_and(elf::is_go_with_tls) => Kind::Unseen("go", GO),
-        None => Kind::Other,
+        None => match open().map(go::find) {
+            Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go.name()),
+            Some(go::Found::Unseen(why)) => Kind::Unseen(Library::Go.name(), why),
+            Some(go::Found::Nothing) | None => Kind::Other,
+        },
     }
 }

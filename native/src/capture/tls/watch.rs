@@ -2,7 +2,7 @@
 
 use super::library::{self, Watchable};
 use super::listeners::Listeners;
-use super::{elf, host, probes};
+use super::{elf, go, host, probes};
 use crate::capture::intake::News;
 use crate::capture::kernel::Failure;
 use crate::capture::options::{Options, Tls as Wanted};
@@ -32,7 +32,7 @@ struct Process {
     since: Instant,
     next_look: Instant,
     /// It has a TLS library, and the programs know.
-    speaks: bool,
+    speaks: u8,
     /// By file; dropping them takes the probes out.
     watched: HashMap<FileId, Vec<Link>>,
 }
@@ -151,9 +151,9 @@ impl<'a> Watch<'a> {
     }
 
     fn forget(&mut self, pid: u32) {
-        if self.processes.remove(&pid).is_some_and(|process| process.speaks) {
+        if self.processes.remove(&pid).is_some_and(|process| process.speaks != 0) {
             // It may not be there any more, which is what we want.
-            drop(probes::set_speaking(self.skeleton, pid, false));
+            drop(probes::set_speaking(self.skeleton, pid, 0));
         }
         if self.watched() == 0 {
             self.socket_links.clear();
@@ -167,7 +167,7 @@ impl<'a> Watch<'a> {
             start,
             since: now,
             next_look: now,
-            speaks: false,
+            speaks: 0,
             watched: HashMap::new(),
         });
         let age = now - process.since;
@@ -180,7 +180,8 @@ impl<'a> Watch<'a> {
         if fresh.is_empty() {
             return;
         }
-        self.note_speaking(pid);
+        let speaks = fresh.iter().fold(0, |speaks, (_, file)| speaks | probes::speaks(file.library));
+        self.note_speaking(pid, speaks);
         if self.wants(pid, &name) {
             for (mapped, file) in fresh {
                 self.watch(pid, &mapped.file, &mapped.place(pid), &file);
@@ -200,18 +201,19 @@ impl<'a> Watch<'a> {
         }
         for (id, path, file) in self.system.clone() {
             if self.processes.get(&pid).is_some_and(|process| !process.watched.contains_key(&id)) {
-                self.note_speaking(pid);
+                self.note_speaking(pid, probes::speaks(file.library));
                 self.watch(pid, &id, &path, &file);
             }
         }
     }
 
     /// From now on the programs tell when it listens, forks or ends.
-    fn note_speaking(&mut self, pid: u32) {
-        if let Some(process) = self.processes.get_mut(&pid).filter(|process| !process.speaks) {
-            match probes::set_speaking(self.skeleton, pid, true) {
+    fn note_speaking(&mut self, pid: u32, speaks: u8) {
+        if let Some(process) = self.processes.get_mut(&pid).filter(|process| process.speaks | speaks != process.speaks)
+        {
+            match probes::set_speaking(self.skeleton, pid, process.speaks | speaks) {
                 Ok(()) => {
-                    process.speaks = true;
+                    process.speaks |= speaks;
                     // Whom it forked before is not known.
                     self.listed = None;
                 }
@@ -229,8 +231,9 @@ impl<'a> Watch<'a> {
             self.files.clear();
         }
         // One that can't be opened now may be another time.
-        let file = File::open(mapped.place(pid)).ok()?;
-        let found = elf::functions(file).and_then(|functions| library::watchable(&functions)).map(Rc::new);
+        let open = || File::open(mapped.place(pid)).ok();
+        let found = elf::functions(open()?).and_then(|functions| library::watchable(&functions));
+        let found = found.or_else(|| open().and_then(|file| go::find(file).watchable())).map(Rc::new);
         self.files.insert(mapped.file.clone(), found.clone());
         found
     }
