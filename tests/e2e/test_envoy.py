@@ -40,7 +40,7 @@ from tests.e2e.tls_servers import client_context, connect
 from tests.e2e.wire import Conn, Head
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.capture import Capture, Row
     from tests.e2e.servers import Server, Spec
@@ -151,6 +151,12 @@ def of_port(rows: list[Row], port: int) -> list[Row]:
 
 
 @pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Server]:
+    """Envoy behind TLS; it is there before masthead is."""
+    yield from started(answering(tls=True), tmp_path / "envoy")
+
+
+@pytest.fixture
 def watched(capture_with: Callable[..., Capture], tmp_path: Path) -> Capture:
     """`masthead run` that watches Envoy and this process by name."""
     own = Path(executable(os.getpid())).name
@@ -162,44 +168,43 @@ def assert_unseen(server: Server) -> None:
     done = subprocess.run([*masthead(), "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False)
     entries = [entry for entry in json.loads(done.stdout)["tls"] if entry["pid"] == server.pid]
     for entry in entries:
-        assert (entry["library"], entry["seen"]) == ("boringssl", False)
+        assert "boringssl" in entry["library"]
+        assert not entry["seen"]
         assert "symbols" in entry["why"]
 
 
-def test_behind_tls_of_http1_there_are_rows_of_the_client_alone(watched: Capture, tmp_path: Path) -> None:
+def test_behind_tls_of_http1_there_are_rows_of_the_client_alone(secured: Server, watched: Capture) -> None:
     heads: list[tuple[Head, Head]] = []
-    with running(answering(tls=True), tmp_path / "envoy") as envoy:
-        with connect(envoy) as client:
-            for text in REQUESTS:
-                sent = text.format(port=envoy.port).encode()
-                heads.append((Head(sent.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), client.call(sent).head))
-            port = client.port
-        envoy.views(len(REQUESTS))
-        assert_unseen(envoy)
-        rows = watched.finish(envoy.port)
+    with connect(secured) as client:
+        for text in REQUESTS:
+            sent = text.format(port=secured.port).encode()
+            heads.append((Head(sent.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), client.call(sent).head))
+        port = client.port
+    secured.views(len(REQUESTS))
+    assert_unseen(secured)
+    rows = watched.finish(secured.port)
     called = role(rows, "client")
     # BoringSSL is linked into Envoy, which has no symbols.
     assert len(called) == len(rows) == len(REQUESTS)
     for row, (request_head, response_head) in zip(called, heads, strict=True):
         assert_row(row, request_head, response_head)
-        assert_tls(row, envoy, port)
+        assert_tls(row, secured, port)
 
 
-def test_behind_tls_of_http2_there_are_rows_of_the_client_alone(watched: Capture, tmp_path: Path) -> None:
-    with running(answering(tls=True), tmp_path / "envoy") as envoy:
-        with Client(envoy.port, tls=client_context()) as client:
-            for number in range(6):
-                client.start(request("GET", f"/orders/{number}", envoy.port))
-            client.start(request("GET", "/missing/7", envoy.port))
-            made = {call.stream: call for call in client.finish()}
-            port = client.port
-        rows = watched.finish(envoy.port)
+def test_behind_tls_of_http2_there_are_rows_of_the_client_alone(secured: Server, watched: Capture) -> None:
+    with Client(secured.port, tls=client_context()) as client:
+        for number in range(6):
+            client.start(request("GET", f"/orders/{number}", secured.port))
+        client.start(request("GET", "/missing/7", secured.port))
+        made = {call.stream: call for call in client.finish()}
+        port = client.port
+    rows = watched.finish(secured.port)
     called = role(rows, "client")
     assert [ordinal(row) for row in called] == sorted(made)
     assert len(rows) == len(called)
     for row in called:
-        assert_call(row, made[ordinal(row)], envoy.port)
-        assert_tls(row, envoy, port)
+        assert_call(row, made[ordinal(row)], secured.port)
+        assert_tls(row, secured, port)
         assert quality(row) == []
     assert {row["http"]["response"]["status_code"] for row in called} == {200, 404}
     assert all(["x-served-by", "envoy"] in response_fields(row) for row in called)

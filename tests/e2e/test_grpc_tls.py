@@ -63,7 +63,7 @@ def told_of(pid: int) -> list[dict[str, Any]]:
     return [entry for entry in report if entry["pid"] == pid and "cygrpc" in entry["file"]]
 
 
-def test_between_two_ends_of_grpcio_nothing_is_seen_and_doctor_promises_nothing(both: Capture, server: Server) -> None:
+def test_between_two_ends_of_grpcio_nothing_is_seen_and_doctor_promises_nothing(server: Server, both: Capture) -> None:
     with grpc.secure_channel(f"localhost:{server.port}", credentials(server)) as channel:
         call = method(channel, "unary_unary", "Unary")
         assert call(b"abc", metadata=METADATA, timeout=DEADLINE) == b"cba"
@@ -75,7 +75,7 @@ def test_between_two_ends_of_grpcio_nothing_is_seen_and_doctor_promises_nothing(
     assert both.finish(server.port) == []
 
 
-def test_a_call_of_another_client_is_a_whole_row_at_that_client(both: Capture, server: Server) -> None:
+def test_a_call_of_another_client_is_a_whole_row_at_that_client(server: Server, both: Capture) -> None:
     fields = [
         [":method", "POST"],
         [":scheme", "https"],
@@ -119,7 +119,7 @@ def recorder(tmp_path: Path) -> Iterator[Server]:
     yield from started(next(spec for spec in SPECS if spec.name == "h2"), tmp_path / "recorder")
 
 
-def test_a_call_of_grpcio_is_a_whole_row_at_another_server(both: Capture, recorder: Server) -> None:
+def test_a_call_of_grpcio_is_a_whole_row_at_another_server(recorder: Server, both: Capture) -> None:
     with grpc.secure_channel(f"localhost:{recorder.port}", credentials(recorder)) as channel:
         call = method(channel, "unary_unary", "Unary")
         with pytest.raises(grpc.RpcError):
