@@ -55,7 +55,7 @@ def answer(connection: h11.Connection, sock: ssl.SSLSocket, request: h11.Request
         log.write(json.dumps({"line": line, "status": status, "fields": fields}) + "\n")
     head = [("X-Served-By", "h11"), ("X-Dup", "one"), ("X-Dup", "two"), ("X-Empty", "")]
     sock.sendall(connection.send(h11.Response(status_code=status, headers=head)) or b"")
-    for part in (b"first ", b"second\n"):
+    for part in () if request.method == b"HEAD" else (b"first ", b"second\n"):
         sock.sendall(connection.send(h11.Data(data=part)) or b"")
     sock.sendall(connection.send(h11.EndOfMessage()) or b"")
 
