@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -15,12 +16,18 @@ import pytest
 
 pytest.importorskip("h2", reason="the library h2 is not installed")
 
-from tests.e2e.processes import leashed
+import h2.config
+import h2.connection
+import h2.events
+
+from tests.e2e.frames import text
+from tests.e2e.processes import executable, leashed
 from tests.e2e.rows import assert_fields, both_ends, ordinal, quality, request_fields, response_fields, target
 from tests.e2e.servers import APPS, Server
 from tests.e2e.servers_h2c import regular
 from tests.e2e.test_tls import again_until_seen, config, started
 from tests.e2e.test_tls_http2 import SPECS
+from tests.e2e.tls_servers import client_context
 from tests.e2e.waiting import DEADLINE, Lines
 
 if TYPE_CHECKING:
@@ -180,3 +187,48 @@ def test_h2load_s_calls_are_each_one_row_at_each_end_equal_to_what_the_server_sa
         for pair in pairs:
             for row in pair:
                 assert_recorded(row, known[ordinal(row)], server)
+
+
+async def call_once(port: int, fields: Fields) -> tuple[int, Fields, Fields]:
+    """Call by the library h2 on asyncio; give the client's port and the fields and trailers that came."""
+    tls = client_context()
+    tls.set_alpn_protocols(["h2"])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    own = int(writer.get_extra_info("sockname")[1])
+    connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
+    connection.initiate_connection()
+    connection.send_headers(1, [(name, value) for name, value in fields], end_stream=True)
+    sections: list[Fields] = []
+    ended = False
+    while not ended:
+        writer.write(connection.data_to_send())
+        for event in connection.receive_data(await asyncio.wait_for(reader.read(65536), DEADLINE)):
+            if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
+                sections.append(text(event.headers))
+            ended = ended or isinstance(event, h2.events.StreamEnded)
+    connection.close_connection()
+    writer.write(connection.data_to_send())
+    writer.close()
+    await writer.wait_closed()
+    response, trailers = sections
+    return own, response, trailers
+
+
+def test_a_call_of_h2_on_asyncio_is_one_row_at_each_end_equal_to_what_both_say(
+    server: Server, capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    own = Path(executable(os.getpid())).name
+    capture = capture_with(directory=config(tmp_path / "asyncio", f'processes = ["{own}"]'))
+    path = "/orders/1?from=asyncio"
+    head = [[":method", "GET"], [":scheme", "https"], [":authority", f"127.0.0.1:{server.port}"], [":path", path]]
+    sent = [*head, ["x-tenant", "acme"], ["x-dup", "one"], ["x-dup", "two"], ["authorization", "Bearer tiger-2f8c1e"]]
+    port, response, trailers = asyncio.run(call_once(server.port, sent))
+    served, called = last_pair(capture.finish(server.port))
+    (entry,) = recorded(server, path)
+    assert entry["fields"] == sent
+    for row in (served, called):
+        assert_recorded(row, entry, server)
+        assert response_fields(row) == regular(response)
+        assert row["masthead"]["response_trailers"] == trailers
+        assert row["client"] == {"address": "127.0.0.1", "port": port}
+    assert called["process"]["pid"] == os.getpid()
