@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.servers import APPS, Server, Spec
+from tests.e2e.servers import APACHE, APPS, Server, Spec
 from tests.e2e.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -97,12 +97,13 @@ def seen(entry: dict[str, Any]) -> Seen:
     if "map" in entry:  # Go's, whose order and case are lost
         pairs = sorted([name.lower(), value] for name, values in entry["map"].items() for value in values)
         return Seen(entry["path"], entry["status"], fields=pairs, ordered=False)
-    if "line" in entry:  # an ASGI application's
+    if "lower" in entry:  # an ASGI application's
         return Seen(entry["line"].split(" ")[1], entry["status"], fields=regular(entry["lower"]))
     if "fields" in entry:
         path = next(value for name, value in entry["fields"] if name == ":path")
         return Seen(path, entry["status"], fields=regular(entry["fields"]), trailers=entry["trailers"])
-    return Seen(entry["path"], entry["status"], tenant=entry["tenant"])
+    path = entry["path"] if "path" in entry else entry["line"].split(" ")[1]
+    return Seen(path, entry["status"], tenant=entry["tenant"])
 
 
 def regular(fields: list[list[str]]) -> list[list[str]]:
@@ -133,6 +134,13 @@ def _written(name: str, text: str, *command: str) -> Callable[[Path, int], list[
 
 def _script(*command: str) -> Callable[[Path, int], list[str]]:
     return lambda directory, port: [*command, str(port), str(directory / "record")]
+
+
+def _apache(directory: Path, port: int) -> list[str]:
+    more = "LoadModule http2_module /usr/lib/apache2/modules/mod_http2.so\nProtocols h2c\nKeepAliveTimeout 60\n"
+    (directory / "apache.conf").write_text(APACHE.format(directory=directory, port=port) + more)
+    (directory / "ok.txt").write_text("ok\n")
+    return ["apache2", "-f", str(directory / "apache.conf"), "-DFOREGROUND"]
 
 
 def _nghttpd(directory: Path, port: int) -> list[str]:
@@ -169,6 +177,7 @@ SPECS = [
     Spec("nghttpd", ("nghttpd",), _nghttpd),
     Spec("hypercorn", (), _hypercorn, ("hypercorn", "h2")),
     Spec("go", ("go",), _go),
+    Spec("apache", ("apache2",), _apache),
     Spec(
         "nginx",
         ("nginx",),

@@ -15,6 +15,7 @@ from tests.e2e.frames import Call, Client, Fields
 from tests.e2e.processes import executable
 from tests.e2e.rows import assert_fields, both_ends, ordinal, quality, request_fields, response_fields, target
 from tests.e2e.servers import Server, Spec, serving
+from tests.e2e.servers_envoy import answering
 from tests.e2e.servers_h2c import SPECS, Seen, go_is_old, record, regular
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.e2e
 
 SECRETS = ("tiger-2f8c1e", "lion-77ab04")
 
-HASTY = {"nginx", "caddy", "haproxy"}
+HASTY = {"nginx", "caddy", "haproxy", "apache"}
 """Those that answer here without reading a body, and reset what is left of it whenever they come to it."""
 
 COMMON: Fields = [
@@ -42,7 +43,7 @@ COMMON: Fields = [
 ]
 
 
-@pytest.fixture(params=SPECS, ids=lambda spec: spec.name)
+@pytest.fixture(params=[*SPECS, answering()], ids=lambda spec: spec.name)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     spec: Spec = request.param
     reason = (missing := spec.missing()) and f"{missing} is not installed"

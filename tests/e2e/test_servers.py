@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.processes import executable
 from tests.e2e.rows import assert_fields, assert_row, both_ends, request_fields, target
 from tests.e2e.servers import SPECS, Server, Spec, View, serving
+from tests.e2e.servers_envoy import answering
 from tests.e2e.wire import Conn, Head
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ REQUESTS = (
 )
 
 
-@pytest.fixture(params=SPECS, ids=lambda spec: spec.name)
+@pytest.fixture(params=[*SPECS, answering()], ids=lambda spec: spec.name)
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> object:
     spec: Spec = request.param
     if missing := spec.missing():

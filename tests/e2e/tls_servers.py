@@ -108,6 +108,11 @@ def _node(directory: Path, port: int) -> list[str]:
     return ["node", str(APPS / "tls_raw_headers.js"), str(port), str(directory / "record"), *files]
 
 
+def _h11(directory: Path, port: int) -> list[str]:
+    files = map(str, make_certificate(directory))
+    return [sys.executable, str(APPS / "h11_server.py"), str(port), str(directory / "record"), *files]
+
+
 def _gnutls(directory: Path, port: int) -> list[str]:
     certificate, key = make_certificate(directory)
     files = ["--x509certfile", str(certificate), "--x509keyfile", str(key)]
@@ -123,6 +128,7 @@ TLS_SPECS = [
     Spec("apache", ("apache2", "openssl"), _apache),
     Spec("haproxy", ("haproxy", "openssl"), _haproxy),
     Spec("http.server", ("openssl",), _python),
+    Spec("h11", ("openssl",), _h11, ("h11",)),
     Spec("uvicorn", ("openssl",), _uvicorn, ("uvicorn", "h11")),
     Spec("node", ("node", "openssl"), _node),
 ]

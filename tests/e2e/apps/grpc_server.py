@@ -1,5 +1,7 @@
 """A gRPC server without generated code, that writes down what each call told it: grpc_server PORT LOG.
 
+With CERTIFICATE KEY behind it, over TLS.
+
 Messages are octets as they are: a length-prefixed message needs no protocol buffers.
 """
 
@@ -88,6 +90,10 @@ METHODS: dict[str, Any] = {
 
 server = grpc.server(ThreadPoolExecutor(8))
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Orders", METHODS),))
-server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+if files := [Path(name).read_bytes() for name in sys.argv[3:]]:
+    certificate, key = files
+    server.add_secure_port(f"127.0.0.1:{sys.argv[1]}", grpc.ssl_server_credentials([(key, certificate)]))
+else:
+    server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
 server.start()
 server.wait_for_termination()

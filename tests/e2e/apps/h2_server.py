@@ -1,9 +1,13 @@
-"""A server on the library h2 that writes down the fields it got, one line of JSON per request: h2_server PORT LOG."""
+"""A server on the library h2 that writes down the fields it got, one line of JSON per request.
+
+`h2_server PORT LOG`, with `CERTIFICATE KEY` behind it over TLS.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from pathlib import Path
 
@@ -22,11 +26,13 @@ class Server(asyncio.Protocol):
         )
         self.fields: dict[int, list[list[str]]] = {}
         self.trailers: dict[int, list[list[str]]] = {}
+        self.peer: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin with SETTINGS, before the client's preface has come."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.peer = transport.get_extra_info("peername")[1]
         self.h2.initiate_connection()
         self.transport.write(self.h2.data_to_send())
 
@@ -49,18 +55,20 @@ class Server(asyncio.Protocol):
         pseudo = dict(fields)
         status = "404" if pseudo[":path"].startswith("/missing") else "200"
         entry = {"stream": stream, "fields": fields, "trailers": self.trailers.pop(stream, []), "status": int(status)}
+        head = [(":status", status), ("x-served-by", "h2"), ("x-dup", "one"), ("x-dup", "two"), ("x-empty", "")]
         with self.log.open("a") as log:
-            log.write(json.dumps(entry) + "\n")
+            log.write(json.dumps({**entry, "response": head[1:], "peer": self.peer}) + "\n")
         if "expect" in pseudo:
             self.h2.send_headers(stream, [(":status", "103"), ("link", "</style.css>; rel=preload")])
-        head = [(":status", status), ("x-served-by", "h2"), ("x-dup", "one"), ("x-dup", "two"), ("x-empty", "")]
         if pseudo[":method"] == "HEAD":
             self.h2.send_headers(stream, head, end_stream=True)
             return
         self.h2.send_headers(stream, head)
-        self.h2.send_data(stream, b"short", pad_length=7)
-        for _ in range(3):
-            self.h2.send_data(stream, bytes(1000))
+        # Less than the content of all these is let through at once (RFC 9113, section 5.2): then there is none.
+        if self.h2.local_flow_control_window(stream) > 4000:
+            self.h2.send_data(stream, b"short", pad_length=7)
+            for _ in range(3):
+                self.h2.send_data(stream, bytes(1000))
         self.h2.send_headers(stream, [("x-checksum", "17"), ("x-note", "the end")], end_stream=True)
 
 
@@ -72,8 +80,15 @@ def text(pairs: object) -> list[list[str]]:
 async def main() -> None:
     """Serve until somebody ends it."""
     log = Path(sys.argv[2])
-    server = await asyncio.get_running_loop().create_server(lambda: Server(log), "127.0.0.1", int(sys.argv[1]))
+    context = None
+    if files := sys.argv[3:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*files)
+        context.set_alpn_protocols(["h2"])
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Server(log), "127.0.0.1", int(sys.argv[1]), ssl=context)
     await server.serve_forever()
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,9 +1,11 @@
-// An http2 server (cleartext) that writes down the fields it got, one line of JSON per request: http2.js PORT LOG.
+// An http2 server that writes down the fields it got, one line of JSON per request: http2.js PORT LOG; in clear text, or
+// over TLS with CERTIFICATE and KEY behind.
 const fs = require("fs");
 const http2 = require("http2");
 
-const [port, log] = process.argv.slice(2);
-const server = http2.createServer();
+const [port, log, cert, key] = process.argv.slice(2);
+const files = cert && { cert: fs.readFileSync(cert), key: fs.readFileSync(key) };
+const server = files ? http2.createSecureServer(files) : http2.createServer();
 server.on("stream", (stream, headers, flags, raw) => {
   const fields = [];
   for (let at = 0; at < raw.length; at += 2) fields.push([raw[at], raw[at + 1]]);
