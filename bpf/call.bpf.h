@@ -303,14 +303,14 @@ static __always_inline void end_process(__u32 tgid)
 }
 
 /* User space looks at the process at once: what it says now is not seen until probes are there. */
-static __always_inline void ask_to_look(__u32 tgid)
+static __always_inline void ask_to_look(__u32 tgid, __u8 flags)
 {
 	__u32 index = 0;
 	struct slot *slot = take_slot(&index);
 
 	if (!slot)
 		return;
-	begin_event(slot, index, tgid, EVENT_LOOK, 0);
+	begin_event(slot, index, tgid, EVENT_LOOK, flags);
 	slot->event.time = bpf_ktime_get_ns();
 	submit_with(slot, 0, BPF_RB_FORCE_WAKEUP);
 	release_slot(index);
@@ -319,7 +319,7 @@ static __always_inline void ask_to_look(__u32 tgid)
 static __always_inline void on_fork(__u32 parent, __u32 child)
 {
 	if (parent != child && bpf_map_lookup_elem(&watched, &parent))
-		ask_to_look(child);
+		ask_to_look(child, 0);
 }
 
 static __always_inline void on_listen(void)
@@ -327,7 +327,7 @@ static __always_inline void on_listen(void)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 
 	if (bpf_map_lookup_elem(&watched, &tgid))
-		ask_to_look(tgid);
+		ask_to_look(tgid, 0);
 }
 
 #endif

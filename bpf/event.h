@@ -24,7 +24,7 @@ enum event_kind {
 /* event.flags */
 enum event_flag {
 	EVENT_EGRESS = 1 << 0, /* the segment leaves the socket; otherwise it arrives */
-	EVENT_FIN = 1 << 1,    /* the segment ends its direction */
+	EVENT_FIN = 1 << 1,    /* the segment ends its direction; EVENT_LOOK: what the process ran is over */
 	EVENT_RST = 1 << 2,    /* the segment resets the connection */
 	EVENT_LISTENER =
 		1 << 3,        /* data that completed a handshake: cookie is 0, struct event_tuple precedes the bytes */

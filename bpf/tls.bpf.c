@@ -89,7 +89,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(tls_exec, struct task_struct *task)
 {
 	end_process(task->tgid);
-	ask_to_look(task->tgid);
+	ask_to_look(task->tgid, EVENT_FIN);
 	return 0;
 }
 

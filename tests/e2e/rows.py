@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 REDACTED = {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
 """Of the fields that are redacted by default, those that the tests send."""
 
-PER_END = {"exchange_id", "connection_id", "role", "cgroup", "ttfb_ns", "duration_ns", "head_spread_ns"}
+PER_END = {"exchange_id", "connection_id", "role", "cgroup", "tls_library", "ttfb_ns", "duration_ns", "head_spread_ns"}
 """Members of `masthead` that differ between the two ends of one call."""
 
 

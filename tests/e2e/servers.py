@@ -183,9 +183,14 @@ def _uvicorn(http: str) -> Callable[[Path, int], list[str]]:
     return command
 
 
+def build_go(source: Path, binary: Path, *more: str) -> None:
+    """Build a program of Go from the folder of its source."""
+    subprocess.run(["go", "build", "-C", str(source), *more, "-o", str(binary), "."], check=True)
+
+
 def _go(directory: Path, port: int) -> list[str]:
     binary = directory / "recorder"
-    subprocess.run(["go", "build", "-C", str(GO), "-o", str(binary), "."], check=True)
+    build_go(GO, binary)
     return [str(binary), str(port), str(directory / "record")]
 
 

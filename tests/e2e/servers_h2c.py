@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.servers import APACHE, APPS, Server, Spec
+from tests.e2e.servers import APACHE, APPS, Server, Spec, build_go
 from tests.e2e.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _hypercorn(_: Path, port: int) -> list[str]:
 
 def _go(directory: Path, port: int) -> list[str]:
     binary = directory / "h2c"
-    subprocess.run(["go", "build", "-C", str(GO), "-o", str(binary), "."], check=True)
+    build_go(GO, binary)
     return [str(binary), str(port), str(directory / "record")]
 
 

@@ -14,8 +14,8 @@ pytest.importorskip("h2", reason="the library h2 is not installed")
 from tests.e2e.frames import Call, Client
 from tests.e2e.processes import executable
 from tests.e2e.rows import assert_fields, both_ends, ordinal, quality, request_fields, response_fields, target
-from tests.e2e.servers import APACHE, APPS, Server, Spec
-from tests.e2e.servers_h2c import HAPROXY, NGINX, regular
+from tests.e2e.servers import APACHE, APPS, Server, Spec, build_go
+from tests.e2e.servers_h2c import GO, HAPROXY, NGINX, regular
 from tests.e2e.test_h2c import HASTY, SECRETS, calls, request
 from tests.e2e.test_tls import config, started
 from tests.e2e.tls_servers import client_context, make_certificate
@@ -78,12 +78,19 @@ def _script(*command: str) -> Callable[[Path, int], list[str]]:
     return make
 
 
+def _go(directory: Path, port: int) -> list[str]:
+    binary = directory / "recorder"
+    build_go(GO, binary)
+    return [str(binary), str(port), str(directory / "record"), *map(str, make_certificate(directory))]
+
+
 SPECS = [
     Spec("nginx", ("nginx", "openssl"), _nginx),
     Spec("haproxy", ("haproxy", "openssl"), _haproxy),
     Spec("apache", ("apache2", "openssl"), _apache),
     Spec("nghttpd", ("nghttpd", "openssl"), _nghttpd),
     Spec("hypercorn", ("openssl",), _hypercorn, ("hypercorn", "h2")),
+    Spec("go", ("go", "openssl"), _go),
     Spec("node", ("node", "openssl"), _script("node", str(APPS / "http2.js"))),
     Spec("h2", ("openssl",), _script(sys.executable, str(APPS / "h2_server.py")), ("h2",)),
     Spec("h2-blocking", ("openssl",), _script(sys.executable, str(APPS / "h2_blocking.py")), ("h2",)),

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.e2e.servers import APACHE, APPS, NGINX, Server, Spec
+from tests.e2e.servers import APACHE, APPS, GO, NGINX, Server, Spec, build_go
 from tests.e2e.wire import Conn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CERTIFICATE = "certificate.pem"
@@ -119,6 +120,15 @@ def _gnutls(directory: Path, port: int) -> list[str]:
     return ["gnutls-serv", "--http", "--port", str(port), *files]
 
 
+def _go(*flags: str) -> Callable[[Path, int], list[str]]:
+    def command(directory: Path, port: int) -> list[str]:
+        binary = directory / "recorder"
+        build_go(GO, binary, *flags)
+        return [str(binary), str(port), str(directory / "record"), *map(str, make_certificate(directory))]
+
+    return command
+
+
 GNUTLS_TLS = Spec("gnutls-serv", ("gnutls-serv", "openssl"), _gnutls)
 
 NGINX_TLS = Spec("nginx", ("nginx", "openssl"), _nginx)
@@ -131,4 +141,6 @@ TLS_SPECS = [
     Spec("h11", ("openssl",), _h11, ("h11",)),
     Spec("uvicorn", ("openssl",), _uvicorn, ("uvicorn", "h11")),
     Spec("node", ("node", "openssl"), _node),
+    Spec("go", ("go", "openssl"), _go()),
+    Spec("go-stripped", ("go", "openssl"), _go("-ldflags=-s -w", "-buildmode=pie")),
 ]

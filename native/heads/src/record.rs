@@ -65,6 +65,8 @@ pub enum Record<'a> {
     /// A process that may speak TLS began, or listens now.
     Look {
         tgid: u32,
+        /// What it ran before is gone.
+        executed: bool,
     },
 }
 
@@ -140,7 +142,10 @@ pub fn decode(raw: &[u8]) -> Result<Record<'_>, Unreadable> {
             })
         }
         8 => Ok(Record::Carrier { key: cookie, carrier: carrier_at(rest)? }),
-        9 => Ok(Record::Look { tgid: u32::try_from(cookie).map_err(|_| Unreadable)? }),
+        9 => {
+            let tgid = u32::try_from(cookie).map_err(|_| Unreadable)?;
+            Ok(Record::Look { tgid, executed: flags & FIN != 0 })
+        }
         _ => Err(Unreadable),
     }
 }

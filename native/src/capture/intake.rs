@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) enum News {
     /// What it ran before is gone.
     Executed(u32),
-    /// It was forked by one that has a TLS library, or listens now.
+    /// It may have begun to speak TLS: it was forked by one that does, or listens now.
     Look(u32),
 }
 
@@ -89,7 +89,8 @@ impl Intake {
             Ok(Record::Exec { tgid, path }) => {
                 ledger.take();
                 self.rows.lookup_mut().executed(tgid, path);
-                self.news.push(News::Executed(tgid));
+                // The `tls` programs tell it too, unless they had no room: twice looked is seen once.
+                self.news.push(News::Look(tgid));
             }
             Ok(Record::Inside { key, endpoints, joined }) => {
                 ledger.take();
@@ -108,9 +109,9 @@ impl Intake {
                 }
                 self.connections.carry(key, carrier.as_ref());
             }
-            Ok(Record::Look { tgid }) => {
+            Ok(Record::Look { tgid, executed }) => {
                 ledger.take();
-                self.news.push(News::Look(tgid));
+                self.news.push(if executed { News::Executed(tgid) } else { News::Look(tgid) });
             }
             Err(record::Unreadable) => {
                 ledger.consumed += 1;

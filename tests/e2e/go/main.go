@@ -1,8 +1,10 @@
-// A net/http server that writes down the bytes it read, one line of JSON per request: recorder PORT LOG.
+// A net/http server that writes down the bytes it read, one line of JSON per request: recorder PORT LOG. With
+// CERTIFICATE KEY behind them it speaks TLS.
 package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -69,6 +71,13 @@ func main() {
 			w.WriteHeader(status)
 			io.WriteString(w, "ok\n")
 		}),
+	}
+	if len(os.Args) > 3 {
+		certificate, err := tls.LoadX509KeyPair(os.Args[3], os.Args[4])
+		if err != nil {
+			panic(err)
+		}
+		socket = tls.NewListener(socket, &tls.Config{Certificates: []tls.Certificate{certificate}})
 	}
 	panic(server.Serve(listener{socket}))
 }

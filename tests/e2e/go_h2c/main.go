@@ -1,4 +1,5 @@
-// A net/http server that speaks HTTP/2 without TLS, and writes down what it was told: h2c PORT LOG. Needs Go 1.24.
+// A net/http server that speaks HTTP/2, and writes down what it was told: h2c PORT LOG. Needs Go 1.24. With CERTIFICATE KEY
+// behind them it speaks TLS, and HTTP/1 too.
 package main
 
 import (
@@ -32,6 +33,10 @@ func main() {
 		w.WriteHeader(status)
 		io.WriteString(w, strings.Repeat("ok\n", 2000))
 		w.Header().Set("X-Checksum", "17")
+	}
+	if len(os.Args) > 3 {
+		server := http.Server{Addr: "127.0.0.1:" + os.Args[1], Handler: http.HandlerFunc(handler)}
+		panic(server.ListenAndServeTLS(os.Args[3], os.Args[4]))
 	}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)

@@ -1,0 +1,99 @@
+"""Go's own TLS under load, and on stacks that grow: each call is a row, with its addresses, and no value is wrong."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.processes import leashed
+from tests.e2e.rows import assert_fields, connection, quality, request_fields, role, target, targets
+from tests.e2e.servers import Server, Spec, build_go
+from tests.e2e.test_tls import config, started
+from tests.e2e.test_tls_http2 import SPECS
+from tests.e2e.tls_servers import TLS_SPECS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.capture import Capture
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")]
+
+CLIENT = Path(__file__).parent / "go_tls_client"
+CALLS = 4000
+CONNECTIONS = 20
+BODY = 6000
+"""Bytes that `go_h2c` answers with, chunks or frames around them apart."""
+
+
+def spec(name: str, specs: list[Spec]) -> Spec:
+    return next(spec for spec in specs if spec.name == name)
+
+
+@pytest.fixture(params=["--h1", "-m10"], ids=["http/1", "http/2"])
+def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Server, str]]:
+    for server in started(spec("go", SPECS), tmp_path / "server"):
+        yield server, request.param
+
+
+def test_each_call_of_many_goroutines_is_a_row(
+    loaded: tuple[Server, str], capture_with: Callable[..., Capture]
+) -> None:
+    server, how = loaded
+    if shutil.which("h2load") is None:
+        pytest.skip("h2load is not installed")
+    capture = capture_with()
+    command = ["h2load", how, f"-n{CALLS}", f"-c{CONNECTIONS}", f"https://127.0.0.1:{server.port}/orders"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert f"{CALLS} succeeded" in said
+    capture.wait_rows(server.port, CALLS, "server")
+    rows = role(capture.finish(server.port), "server")
+
+    assert len(rows) == CALLS
+    assert Counter(targets(rows)) == {"/orders": CALLS}
+    assert {row["http"]["response"]["status_code"] for row in rows} == {200}
+    (size,) = {row["http"]["response"]["body"]["size"] for row in rows}
+    assert size >= BODY
+    assert [quality(row) for row in rows if quality(row)] == []
+    # Goroutines change threads; the addresses are those of their own connections all the same.
+    ends = {(connection(row), row["client"]["port"]) for row in rows}
+    assert len(ends) == len({port for _, port in ends}) == CONNECTIONS
+    assert {row["server"]["port"] for row in rows} == {server.port}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    yield from started(spec("go", TLS_SPECS), tmp_path / "server")
+
+
+def test_a_client_on_growing_stacks_is_read_whole(
+    server: Server, capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    binary = tmp_path / "goclient"
+    build_go(CLIENT, binary)
+    count = 400
+    capture = capture_with(directory=config(tmp_path / "named", f'processes = ["{binary.name}"]'))
+    command = [*leashed("KILL"), str(binary), str(server.port), str(count)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        for number in range(2):
+            client.stdin.write(b"\n")
+            client.stdin.flush()
+            assert client.stdout.readline() == f"done {number}\n".encode()
+        client.stdin.close()
+    rows = role(capture.finish(server.port), "client")
+    paths = [target(row) for row in rows if quality(row) == []]
+    # The probes come while it speaks; from then on no call is missing.
+    first = paths[0].partition("-")
+    wanted = [f"/orders/0-{number}" for number in range(int(first[2]), count)] if first[0] == "/orders/0" else []
+    assert paths == wanted + [f"/orders/1-{number}" for number in range(count)]
+    assert len(rows) - len(paths) <= 1
+    for row in rows[-len(paths) :]:
+        assert_fields(request_fields(row), [["Host", "localhost"], ["X-Path", target(row)]])
+        assert row["server"] == {"address": "127.0.0.1", "port": server.port}
