@@ -4,6 +4,7 @@
 mod elf;
 mod host;
 mod library;
+mod linked;
 pub(crate) mod listeners;
 pub(crate) mod probes;
 pub(crate) mod survey;

@@ -229,7 +229,7 @@ impl<'a> Watch<'a> {
             self.files.clear();
         }
         // One that can't be opened now may be another time.
-        let file = File::open(mapped.place(pid)).ok()?;
+        let file = mapped.open(pid)?;
         let found = elf::functions(file).and_then(|functions| library::watchable(&functions)).map(Rc::new);
         self.files.insert(mapped.file.clone(), found.clone());
         found
