@@ -412,8 +412,9 @@ def tls_processes(options_json: str, own_pids: list[int]) -> str:
         own_pids: Processes to leave out.
 
     Returns:
-        `{"processes": [{"pid", "name", "executable", "library", "file", "listens", "seen", "why"}], "closed": N}`:
-        an entry for each process and library, and the number of processes that we may not look into.
+        `{"processes": [{"pid", "name", "executable", "library", "file", "listens", "seen", "why"}], "closed": N,
+        "searched": {"files", "bytes", "skipped", "ms"}}`: an entry for each process and library, the number of
+        processes that we may not look into, and what it took to search files for libraries that have no symbols.
 
     Raises:
         masthead.errors.ConfigError: The options can't be read.

@@ -181,12 +181,15 @@ class TestDoctor:
     def test_who_speaks_tls_is_a_table(self, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
         main(["doctor"])
         out = capfd.readouterr().out
-        assert "1 of 1 processes that speak TLS are seen; 2 processes can't be looked into; add CAP_SYS_PTRACE" in out
+        assert "1 of 1 processes with a TLS library are seen; 30 files searched for linked libraries in 5 ms" in out
+        assert "1 files could not be searched; 2 processes can't be looked into; add CAP_SYS_PTRACE" in out
         assert out.splitlines()[-1].split() == ["7", "nginx", "openssl", "/usr/lib/libssl.so.3", "seen"]
         with (home / "masthead.toml").open("a") as config:
             config.write("[tls]\nenabled = false\n")
         main(["doctor", "--json"])
-        (speaker,) = json.loads(capfd.readouterr().out)["tls"]
+        report = json.loads(capfd.readouterr().out)
+        (speaker,) = report["tls"]
+        assert report["tls_searched"]["bytes"] == 4_000_000
         assert (speaker["seen"], speaker["why"]) == (False, "tls.enabled is false")
 
     def test_machines_can_read_it(self, capfd: pytest.CaptureFixture[str]) -> None:

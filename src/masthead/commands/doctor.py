@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from masthead.commands import flags
@@ -17,7 +17,7 @@ from masthead.errors import NotSupportedError
 from masthead.extension import native
 from masthead.host import Host
 from masthead.host.checks import Check, checks
-from masthead.host.tls import Speaker, asked, speakers
+from masthead.host.tls import Searched, Speaker, Survey, asked, survey
 
 if TYPE_CHECKING:
     import argparse
@@ -51,22 +51,22 @@ def execute(parsed: argparse.Namespace) -> int:
     config = flags.settings(parsed).config
     extension = _extension()
     found = [*checks(Host(), config.capture.ring_bytes), extension]
-    speaking: list[Speaker] = []
-    closed = 0
+    looked = Survey([], 0, Searched(0, 0, 0, 0))
     if extension.state == "ok":
-        speaking, closed = speakers(native().tls_processes(asked(config.tls), [os.getpid()]))
-    found.append(_tls(speaking, closed))
+        looked = survey(native().tls_processes(asked(config.tls), [os.getpid()]))
+    found.append(_tls(looked))
     missing = any(check.state == "missing" for check in found)
     if parsed.json:
         report = {
             "ready": not missing,
             "checks": [dataclasses.asdict(check) for check in found],
-            "tls": [dataclasses.asdict(speaker) for speaker in speaking],
+            "tls": [dataclasses.asdict(speaker) for speaker in looked.speakers],
+            "tls_searched": dataclasses.asdict(looked.searched),
         }
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
         _show(found)
-        _show_speakers(speaking)
+        _show_speakers(looked.speakers)
     return _NOT_READY if missing else 0
 
 
@@ -78,19 +78,27 @@ def _extension() -> Check:
     return Check("extension", "ok", "masthead._native")
 
 
-def _tls(speaking: Sequence[Speaker], closed: int) -> Check:
-    seen = len({speaker.pid for speaker in speaking if speaker.seen})
-    every = len({speaker.pid for speaker in speaking})
-    detail = f"{seen} of {every} processes that speak TLS are seen"
-    if not closed:
-        return Check("TLS", "ok", detail)
-    return Check("TLS", "note", f"{detail}; {closed} processes can't be looked into", "add CAP_SYS_PTRACE")
+def _tls(looked: Survey) -> Check:
+    searched = looked.searched
+    seen = len({speaker.pid for speaker in looked.speakers if speaker.seen})
+    every = len({speaker.pid for speaker in looked.speakers})
+    details = [
+        f"{seen} of {every} processes with a TLS library are seen",
+        f"{searched.files} files searched for linked libraries in {searched.ms} ms",
+    ]
+    if searched.skipped:
+        details.append(f"{searched.skipped} files could not be searched")
+    if not looked.closed:
+        return Check("TLS", "ok", "; ".join(details))
+    details.append(f"{looked.closed} processes can't be looked into")
+    return Check("TLS", "note", "; ".join(details), "add CAP_SYS_PTRACE")
 
 
 def _show_speakers(speaking: Sequence[Speaker]) -> None:
     if not speaking:
         return
-    table = Table("pid", "process", "library", "file", "plaintext", box=None, pad_edge=False)
+    file = Column("file", overflow="fold")
+    table = Table("pid", "process", "library", file, "plaintext", box=None, pad_edge=False)
     for speaker in speaking:
         plaintext = "seen" if speaker.seen else f"not seen: {speaker.why}"
         table.add_row(str(speaker.pid), speaker.name, speaker.library, speaker.file, plaintext)

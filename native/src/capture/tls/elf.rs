@@ -1,7 +1,9 @@
 //! Where functions are in a file: the offsets that probes are put at.
 
 use super::library;
-use object::elf::{FileHeader64, Sym64, PT_LOAD, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC};
+use object::elf::{
+    FileHeader32, FileHeader64, Sym64, PT_LOAD, SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC,
+};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, Sym};
 use object::{Endianness, ReadCache, ReadRef, SectionIndex};
 use std::fs::File;
@@ -61,6 +63,20 @@ fn in_table<'data, R: ReadRef<'data>>(
         }
     }
     found
+}
+
+/// The parts of a file that are mapped when it runs: offset and size. `None`: not an ELF file.
+pub(super) fn loaded(file: &File) -> Option<Vec<(u64, u64)>> {
+    let cache = ReadCache::new(file);
+    loaded_by::<FileHeader64<Endianness>, _>(&cache).or_else(|| loaded_by::<FileHeader32<Endianness>, _>(&cache))
+}
+
+fn loaded_by<'data, H: FileHeader<Endian = Endianness>, R: ReadRef<'data>>(data: R) -> Option<Vec<(u64, u64)>> {
+    let header = H::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, data).ok()?.iter();
+    let mapped = segments.filter(|segment| segment.p_type(endian) == PT_LOAD);
+    Some(mapped.map(|segment| (segment.p_offset(endian).into(), segment.p_filesz(endian).into())).collect())
 }
 
 /// Up to the NUL; names of interest are short and have a known beginning.

@@ -2,9 +2,9 @@
 
 use crate::capture::cgroup;
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// An executable mapping of a file.
@@ -26,6 +26,12 @@ impl Mapped {
         } else {
             PathBuf::from(format!("/proc/{pid}/root{}", self.path))
         }
+    }
+
+    /// The file, if it is one: where it was, a process may have put a pipe by now, and opening that would wait for ever.
+    pub(super) fn open(&self, pid: u32) -> Option<File> {
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.place(pid)).ok()?;
+        file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
     }
 }
 

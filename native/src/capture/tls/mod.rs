@@ -5,6 +5,7 @@ mod elf;
 mod go;
 mod host;
 mod library;
+mod linked;
 pub(crate) mod listeners;
 pub(crate) mod probes;
 pub(crate) mod survey;

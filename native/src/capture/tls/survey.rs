@@ -1,6 +1,7 @@
 //! Who speaks TLS on this host, and whether its plaintext can be seen: the table of `masthead doctor`.
 
 use super::library::{self, Library, Watchable};
+use super::linked::Search;
 use super::listeners::Listeners;
 use super::{elf, go, host};
 use crate::capture::options::Tls as Wanted;
@@ -15,18 +16,31 @@ use std::io::ErrorKind;
 enum Kind {
     Watchable(&'static str),
     /// Speaks TLS in a way that is not followed: its name, and why.
-    Unseen(&'static str, &'static str),
+    Unseen(String, String),
     Other,
 }
 
 const NSS: &str = "NSS is not followed";
 const JAVA: &str = "Java's own TLS is not followed: its code is compiled while it runs";
 const STRIPPED: &str = "its functions have no symbols";
+const LINKED: &str = "a TLS library is linked in, without the symbols that probes need";
+const NARROW: &str = "code of 32 bits is not followed";
+const RUSTLS: &str = "rustls is not followed: it has no functions that stay the same";
+/// With symbols neither.
+const NOT_FOLLOWED: [&str; 4] = ["bearssl", "mbedtls", "s2n", "wolfssl"];
 
-/// One entry for each process and library: pid, name, executable, library, file, whether it is seen, and why not.
+impl Kind {
+    fn unseen(library: &str, why: &str) -> Kind {
+        Kind::Unseen(library.to_owned(), why.to_owned())
+    }
+}
+
+/// One entry for each process and library: pid, name, executable, library, file, whether it is seen, and why not; and
+/// what it took to search files for libraries that have no symbols.
 pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
     let patterns = Globs::new(&wanted.processes);
     let mut files = HashMap::new();
+    let mut search = Search::default();
     let mut listeners = Listeners::new();
     let mut entries = Vec::new();
     let mut closed = 0_u64;
@@ -46,46 +60,76 @@ pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
         let asked = [Some(name.as_str()), executable.as_deref(), executable.as_deref().and_then(last_part)];
         let asked = asked.iter().flatten().any(|text| patterns.matches(&text.to_ascii_lowercase().into_bytes()));
         for file in mapped {
-            let kind = files.entry(file.file.clone()).or_insert_with(|| kind_of(pid, &file)).clone();
-            let (library, seen, why) = match kind {
+            let kind = files.entry(file.file.clone()).or_insert_with(|| kind_of(pid, &file, &mut search)).clone();
+            let unasked = "it does not listen, and tls.processes does not name it";
+            let (library, why) = match kind {
                 Kind::Other => continue,
-                Kind::Unseen(library, why) => (library, false, why),
-                Kind::Watchable(library) if !wanted.enabled => (library, false, "tls.enabled is false"),
-                Kind::Watchable(library) if asked || (wanted.listening && listens) => (library, true, ""),
-                Kind::Watchable(library) if listens => (library, false, "tls.listening is false"),
-                Kind::Watchable(library) => (library, false, "it does not listen, and tls.processes does not name it"),
+                Kind::Unseen(library, why) => (library, why),
+                Kind::Watchable(library) => {
+                    let why = match () {
+                        () if !wanted.enabled => "tls.enabled is false",
+                        () if asked || (wanted.listening && listens) => "",
+                        () if listens => "tls.listening is false",
+                        () => unasked,
+                    };
+                    (library.to_owned(), why.to_owned())
+                }
             };
             entries.push(json!({
                 "pid": pid, "name": name, "executable": executable, "library": library, "file": file.path,
-                "listens": listens, "seen": seen, "why": why,
+                "listens": listens, "seen": why.is_empty(), "why": why,
             }));
         }
     }
-    json!({ "processes": entries, "closed": closed })
+    let took = u64::try_from(search.spent.as_millis()).unwrap_or(u64::MAX);
+    let searched = json!({ "files": search.files, "bytes": search.bytes, "skipped": search.skipped, "ms": took });
+    json!({ "processes": entries, "closed": closed, "searched": searched })
 }
 
 fn last_part(path: &str) -> Option<&str> {
     path.rsplit('/').next()
 }
 
-fn kind_of(pid: u32, mapped: &host::Mapped) -> Kind {
+fn kind_of(pid: u32, mapped: &host::Mapped, search: &mut Search) -> Kind {
     let name = last_part(&mapped.path).unwrap_or_default();
     match name {
-        "libjvm.so" => return Kind::Unseen("java", JAVA),
+        "libjvm.so" => return Kind::unseen("java", JAVA),
         // NSS has a libssl of its own.
-        "libssl3.so" => return Kind::Unseen("nss", NSS),
+        "libssl3.so" => return Kind::unseen("nss", NSS),
         _ => {}
     }
-    let open = || File::open(mapped.place(pid)).ok();
-    let functions = open().and_then(elf::functions).unwrap_or_default();
-    match library::watchable(&functions) {
+    let open = || mapped.open(pid);
+    let functions = open().map(elf::functions);
+    if functions.is_none() {
+        search.skipped += 1;
+    }
+    let functions = functions.flatten();
+    let is_wide = functions.is_some();
+    match library::watchable(&functions.unwrap_or_default()) {
         Some(Watchable { library, .. }) => Kind::Watchable(library.name()),
-        None if name.starts_with("libssl.so") => Kind::Unseen("openssl", STRIPPED),
-        None if name.starts_with("libgnutls.so") => Kind::Unseen("gnutls", STRIPPED),
+        None if is_wide && name.starts_with("libssl.so") => Kind::unseen("openssl", STRIPPED),
+        None if is_wide && name.starts_with("libgnutls.so") => Kind::unseen("gnutls", STRIPPED),
         None => match open().map(go::find) {
             Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go.name()),
-            Some(go::Found::Unseen(why)) => Kind::Unseen(Library::Go.name(), why),
-            Some(go::Found::Nothing) | None => Kind::Other,
+            Some(go::Found::Unseen(why)) => Kind::unseen(Library::Go.name(), why),
+            Some(go::Found::Nothing) | None => linked(name, is_wide, open(), search),
         },
+    }
+}
+
+/// What is linked in without symbols.
+fn linked(name: &str, is_wide: bool, file: Option<File>, search: &mut Search) -> Kind {
+    match file.and_then(|file| search.libraries(name, &file)) {
+        Some(libraries) if !is_wide => Kind::unseen(&libraries, NARROW),
+        Some(libraries) => Kind::unseen(&libraries, &why_linked(&libraries)),
+        None => Kind::Other,
+    }
+}
+
+fn why_linked(libraries: &str) -> String {
+    match libraries {
+        "rustls" => RUSTLS.to_owned(),
+        one if NOT_FOLLOWED.contains(&one) => format!("{one} is not followed"),
+        _ => LINKED.to_owned(),
     }
 }

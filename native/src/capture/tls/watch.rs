@@ -231,7 +231,7 @@ impl<'a> Watch<'a> {
             self.files.clear();
         }
         // One that can't be opened now may be another time.
-        let open = || File::open(mapped.place(pid)).ok();
+        let open = || mapped.open(pid);
         let found = elf::functions(open()?).and_then(|functions| library::watchable(&functions));
         let found = found.or_else(|| open().and_then(|file| go::find(file).watchable())).map(Rc::new);
         self.files.insert(mapped.file.clone(), found.clone());
