@@ -76,8 +76,13 @@ static __always_inline bool on_entry_only(__u32 cookie, __u64 address)
 	case CALL_SHUTDOWN:
 	case CALL_CLOSE:
 		session = find_session(address);
-		if (session && !session->writes)
-			on_closure(session, EGRESS);
+		if (!session)
+			return true;
+		if (session->writes) {
+			session->closed |= (cookie & 0xff) == CALL_CLOSE;
+			return true;
+		}
+		on_closure(session, EGRESS);
 		if ((cookie & 0xff) == CALL_CLOSE)
 			end_session(address);
 		return true;

@@ -20,7 +20,7 @@ enum call_kind {
 	CALL_BEGIN, /* nothing has been sent or received */
 	CALL_SHUTDOWN,
 	CALL_END,   /* the session is freed */
-	CALL_CLOSE, /* CALL_SHUTDOWN, unless something is being written, and CALL_END */
+	CALL_CLOSE, /* CALL_SHUTDOWN and CALL_END; while something is being written, CALL_END when that is done */
 };
 
 /* How the socket of a session is known. */
@@ -43,7 +43,8 @@ struct session {
 	__u8 memory; /* a call wanted bytes and no socket was asked: the application moves them */
 	__u8 came;   /* one of these times bytes came from it */
 	__u8 writes; /* Go: a call that writes has not returned */
-	__u8 reserved[7];
+	__u8 closed; /* ... and meanwhile the session was closed: it ends with that call */
+	__u8 reserved[6];
 };
 
 struct session_key {

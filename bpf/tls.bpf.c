@@ -50,8 +50,11 @@ int tls_return(struct pt_regs *ctx)
 	else
 #endif
 		session = on_return(stack_at_return(ctx), PT_REGS_RC(ctx), &call, &count);
-	if (session)
-		on_moved_plaintext(session, &call, count);
+	if (!session)
+		return 0;
+	on_moved_plaintext(session, &call, count);
+	if (session->closed)
+		end_session(call.session);
 	return 0;
 }
 
