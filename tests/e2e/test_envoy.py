@@ -167,6 +167,7 @@ def assert_unseen(server: Server) -> None:
     """Fail unless doctor says of each TLS library of this process that it is not seen: it must promise nothing."""
     done = subprocess.run([*masthead(), "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False)
     entries = [entry for entry in json.loads(done.stdout)["tls"] if entry["pid"] == server.pid]
+    assert entries
     for entry in entries:
         assert "boringssl" in entry["library"]
         assert not entry["seen"]

@@ -68,9 +68,9 @@ def test_between_two_ends_of_grpcio_nothing_is_seen_and_doctor_promises_nothing(
         call = method(channel, "unary_unary", "Unary")
         assert call(b"abc", metadata=METADATA, timeout=DEADLINE) == b"cba"
         for pid in (server.pid, os.getpid()):
-            for entry in told_of(pid):
-                assert (entry["library"], entry["seen"]) == ("boringssl", False)
-                assert "symbols" in entry["why"]
+            (entry,) = told_of(pid)
+            assert (entry["library"], entry["seen"]) == ("boringssl", False)
+            assert "symbols" in entry["why"]
     assert json.loads(server.record.read_text())["method"] == "Unary"
     assert both.finish(server.port) == []
 

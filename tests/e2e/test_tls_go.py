@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from collections import Counter
@@ -13,7 +14,7 @@ import pytest
 from tests.e2e.processes import leashed
 from tests.e2e.rows import assert_fields, connection, quality, request_fields, role, target, targets
 from tests.e2e.servers import Server, Spec, build_go
-from tests.e2e.test_tls import config, started
+from tests.e2e.test_tls import again_until_seen, config, started
 from tests.e2e.test_tls_http2 import SPECS
 from tests.e2e.tls_servers import TLS_SPECS
 
@@ -79,21 +80,28 @@ def test_a_client_on_growing_stacks_is_read_whole(
     count = 400
     capture = capture_with(directory=config(tmp_path / "named", f'processes = ["{binary.name}"]'))
     command = [*leashed("KILL"), str(binary), str(server.port), str(count)]
+    connections = itertools.count()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
-        assert client.stdin is not None
-        assert client.stdout is not None
-        for number in range(2):
+
+        def converse() -> int:
+            number = next(connections)
+            assert client.stdin is not None
+            assert client.stdout is not None
             client.stdin.write(b"\n")
             client.stdin.flush()
             assert client.stdout.readline() == f"done {number}\n".encode()
-        client.stdin.close()
-    rows = role(capture.finish(server.port), "client")
+            return number
+
+        again_until_seen(capture, server, converse, "client")
+        last = converse()
+        client.communicate()
+    rows = [row for row in capture.finish(server.port) if row["masthead"]["role"] == "client"]
     paths = [target(row) for row in rows if quality(row) == []]
     # The probes come while it speaks; from then on no call is missing.
-    first = paths[0].partition("-")
-    wanted = [f"/orders/0-{number}" for number in range(int(first[2]), count)] if first[0] == "/orders/0" else []
-    assert paths == wanted + [f"/orders/1-{number}" for number in range(count)]
+    connection, number = map(int, paths[0].removeprefix("/orders/").split("-"))
+    every = [f"/orders/{one}-{call}" for one in range(connection, last + 1) for call in range(count)]
+    assert paths == every[number:]
     assert len(rows) - len(paths) <= 1
-    for row in rows[-len(paths) :]:
+    for row in rows[len(rows) - len(paths) :]:
         assert_fields(request_fields(row), [["Host", "localhost"], ["X-Path", target(row)]])
         assert row["server"] == {"address": "127.0.0.1", "port": server.port}

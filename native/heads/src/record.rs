@@ -65,8 +65,8 @@ pub enum Record<'a> {
     /// A process that may speak TLS began, or listens now.
     Look {
         tgid: u32,
-        /// What it ran before is gone.
-        executed: bool,
+        /// When it executed a file, in which case what it ran before is gone: `CLOCK_MONOTONIC`, nanoseconds.
+        executed: Option<u64>,
     },
 }
 
@@ -144,7 +144,7 @@ pub fn decode(raw: &[u8]) -> Result<Record<'_>, Unreadable> {
         8 => Ok(Record::Carrier { key: cookie, carrier: carrier_at(rest)? }),
         9 => {
             let tgid = u32::try_from(cookie).map_err(|_| Unreadable)?;
-            Ok(Record::Look { tgid, executed: flags & FIN != 0 })
+            Ok(Record::Look { tgid, executed: (flags & FIN != 0).then_some(time) })
         }
         _ => Err(Unreadable),
     }

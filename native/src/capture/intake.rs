@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// Of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum News {
-    /// What it ran before is gone.
-    Executed(u32),
+    /// What it ran before is gone, since this time of the kernel side's clock.
+    Executed(u32, u64),
     /// It may have begun to speak TLS: it was forked by one that does, or listens now.
     Look(u32),
 }
@@ -111,7 +111,7 @@ impl Intake {
             }
             Ok(Record::Look { tgid, executed }) => {
                 ledger.take();
-                self.news.push(if executed { News::Executed(tgid) } else { News::Look(tgid) });
+                self.news.push(executed.map_or(News::Look(tgid), |time| News::Executed(tgid, time)));
             }
             Err(record::Unreadable) => {
                 ledger.consumed += 1;

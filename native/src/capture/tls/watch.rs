@@ -3,6 +3,7 @@
 use super::library::{self, Watchable};
 use super::listeners::Listeners;
 use super::{elf, go, host, probes};
+use crate::capture::clock;
 use crate::capture::intake::News;
 use crate::capture::kernel::Failure;
 use crate::capture::options::{Options, Tls as Wanted};
@@ -29,6 +30,8 @@ type FileId = (String, u64);
 
 struct Process {
     start: u64,
+    /// When it was looked at first, by the kernel side's clock.
+    began: u64,
     since: Instant,
     next_look: Instant,
     /// It has a TLS library, and the programs know.
@@ -99,9 +102,12 @@ impl<'a> Watch<'a> {
     pub(super) fn hear(&mut self, news: News) {
         self.listeners.forget();
         match news {
-            News::Executed(pid) => {
-                // What it ran before is gone, with the probes in it.
-                self.forget(pid);
+            News::Executed(pid, time) => {
+                // What it ran before is gone, with the probes in it. One that was looked at since runs what it ran then:
+                // to take its probes out and put them in again would cost it the calls meanwhile.
+                if self.processes.get(&pid).is_some_and(|process| process.began < time) {
+                    self.forget(pid);
+                }
                 self.look(pid);
                 self.expect(pid);
             }
@@ -165,6 +171,7 @@ impl<'a> Watch<'a> {
         let Some((name, start)) = host::identity(pid).filter(|_| !self.own.contains(&pid)) else { return };
         let process = self.processes.entry(pid).or_insert_with(|| Process {
             start,
+            began: clock::monotonic(),
             since: now,
             next_look: now,
             speaks: 0,
