@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import http2, report, trials
+from bench import http2, report, times, tls, trials
 from bench.children import ChildFailedError
 from bench.loggers import MASTHEAD
 from bench.report import Report
@@ -33,6 +33,14 @@ def _http(plan: Plan, found: Report) -> None:
 
 def _http2(plan: Plan, found: Report) -> None:
     found.http2(http2.costs(plan.folder, plan.few, 100_000))
+
+
+def _tls(plan: Plan, found: Report) -> None:
+    found.tls(tls.looks(plan.folder, plan.few, 20_000))
+
+
+def _times(plan: Plan, found: Report) -> None:
+    found.times(times.times(plan.folder, plan.few))
 
 
 def _others(plan: Plan, found: Report) -> None:
@@ -65,6 +73,8 @@ def _questions(plan: Plan, found: Report) -> None:
 TRIALS: dict[str, tuple[tuple[str, ...], Callable[[Plan, Report], None]]] = {
     "http": ((), _http),
     "http2": (("nghttpd", "h2load"), _http2),
+    "tls": (("nghttpd", "h2load", "openssl"), _tls),
+    "times": (("openssl",), _times),
     "others": (("tcpdump", "httpry", "tshark"), _others),
     "redis": (("redis-server", "redis-benchmark"), _redis),
     "bulk": ((), _bulk),

@@ -153,6 +153,15 @@ def tshark(folder: Path, port: int) -> Iterator[Logger]:
 
 
 @contextmanager
+def sslsniff(folder: Path, port: int) -> Iterator[Logger]:  # noqa: ARG001 - it looks at every process
+    """Print plaintext of OpenSSL as bpfcc-tools does, beginning and process of each piece."""
+    with _rival(
+        ["sslsniff-bpfcc", "--no-gnutls", "--no-nss"], folder / "sslsniff.txt", lambda t: "FUNC" in t
+    ) as logger:
+        yield logger
+
+
+@contextmanager
 def _rival(command: list[str], said: Path, ready: Callable[[str], bool]) -> Iterator[Logger]:
     with child(command, said) as process:
         await_true(process, lambda: ready(said.read_text(encoding="utf-8", errors="replace")), said)

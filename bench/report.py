@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bench.http2 import Cost
     from bench.medians import Estimate
     from bench.phases import Phase
+    from bench.times import Times
+    from bench.tls import Look
     from bench.trials import Pair
 
 Rounds: TypeAlias = list[dict[str, phases.Phase]]
@@ -171,6 +173,52 @@ class Report:
                 str(streams), f"{programs:.2f}", f"{processes:.2f}", f"{records.value:.2f}", f"{rate.value:.0f}", logged
             )
         table.caption = "records: of the kernel side, for each exchange"
+        self.tables.append(table)
+
+    def tls(self, rounds: Sequence[Sequence[Look]]) -> None:
+        """Add what it costs to look into TLS."""
+        table = _table(
+            "Inside TLS (nginx, nghttpd, h2load), CPU per exchange, us",
+            "calls",
+            *("looker", "server", "more than alone", "looker's processes", "traps", "k/s", "rows of exchanges"),
+        )
+        for load in dict.fromkeys(same[0].load for same in rounds):
+            of_load = [same for same in rounds if same[0].load == load]
+            for same in zip(*of_load, strict=True):
+                base = [first[0].server_ns for first in of_load]
+                server = medians.estimate([look.server_ns / look.exchanges / 1000 for look in same])
+                more = medians.estimate(
+                    [(look.server_ns - bare) / look.exchanges / 1000 for look, bare in zip(same, base, strict=True)]
+                )
+                processes = medians.estimate([look.looker_ns / look.exchanges / 1000 for look in same])
+                traps = medians.estimate([look.traps / look.exchanges for look in same])
+                rate = medians.estimate([look.exchanges / look.seconds / 1000 for look in same])
+                done = sum(look.exchanges for look in same)
+                rows = f"{sum(look.rows or 0 for look in same):,} of {done:,}" if same[0].rows is not None else ""
+                self.figures[f"tls, {load}, {same[0].looker}"] = [asdict(look) for look in same]
+                table.add_row(
+                    load,
+                    same[0].looker,
+                    *(f"{server:.1f}", f"{more:.1f}", f"{processes:.1f}"),
+                    *(f"{traps.value:.1f}" if traps.value else "", f"{rate.value:.1f}", rows),
+                )
+        self.tables.append(table)
+
+    def times(self, calls: Sequence[Times]) -> None:
+        """Add what rows say of times, with TLS and without, beside the client's clock."""
+        table = _table(
+            "Times of the same nginx, ms: the client's clock, and the server's rows",
+            "answer",
+            *("TLS", "client: ttfb", "row: ttfb", "client: duration", "row: duration"),
+        )
+        for kind, secure in dict.fromkeys((call.kind, call.secure) for call in calls):
+            same = [call for call in calls if (call.kind, call.secure) == (kind, secure)]
+            of = [
+                medians.estimate([getattr(call, name) / 1e6 for call in same])
+                for name in ("client_ttfb", "ttfb", "client_duration", "duration")
+            ]
+            self.figures[f"times, {kind}{', TLS' if secure else ''}"] = [asdict(call) for call in same]
+            table.add_row(kind, "yes" if secure else "no", *(f"{figure:.3f}" for figure in of))
         self.tables.append(table)
 
     def loss(self, what: str, pairs: Sequence[Pair], budget: float | None, note: str = "") -> None:
