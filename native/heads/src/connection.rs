@@ -40,13 +40,22 @@ pub struct Limits {
     pub waiting: usize,
     /// Streams of one HTTP/2 connection; more are counted and left out.
     pub streams: usize,
+    /// Bytes that the heads and tables of all HTTP/2 connections take together; beyond, those that take most are let go.
+    pub memory: usize,
     /// The source is sockets of this host: role and process can be known, and a row without a process says so.
     pub socket: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { max_head_bytes: 16 << 10, connections: 1 << 18, waiting: 1024, streams: 4096, socket: false }
+        Limits {
+            max_head_bytes: 16 << 10,
+            connections: 1 << 18,
+            waiting: 1024,
+            streams: 4096,
+            memory: 256 << 20,
+            socket: false,
+        }
     }
 }
 
@@ -107,6 +116,8 @@ pub struct Connections {
     early: Vec<Early>,
     /// Closed, and when.
     closing: VecDeque<(u64, u64)>,
+    /// Bytes that HTTP/2 connections take.
+    held: usize,
     pub ledger: Ledger,
 }
 
@@ -226,6 +237,7 @@ impl Connections {
             return;
         };
         let was_opaque = connection.speech.opaque();
+        let before = connection.speech.held();
         let outcome = connection.segment(segment, &mut self.ledger, log);
         if was_opaque {
             self.ledger.not_http += 1;
@@ -235,6 +247,8 @@ impl Connections {
         if segment.rst {
             connection.speech.reset();
         }
+        let after = connection.speech.held();
+        self.weigh(before, after, log);
     }
 
     /// Bytes of one direction are missing, and nobody knows how many: what is under way there ends here, with the mark
@@ -247,7 +261,10 @@ impl Connections {
         };
         self.ledger.used += 1;
         connection.last_time = time;
+        let before = connection.speech.held();
         connection.speech.lose(egress, time, &mut self.ledger, log);
+        let after = connection.speech.held();
+        self.weigh(before, after, log);
     }
 
     /// The socket is gone: what is open is logged as it stands.
@@ -258,9 +275,12 @@ impl Connections {
             return;
         };
         self.ledger.used += 1;
+        let before = connection.speech.held();
         connection.accept(last.accepted_in, None, &mut self.ledger, log);
         connection.last_time = last.time;
         connection.speech.closed();
+        let after = connection.speech.held();
+        self.weigh(before, after, log);
         self.closing.push_back((cookie, last.time));
         // In a capture file the end is known: nothing of the connection follows.
         self.bury(if self.limits.socket { last.time } else { u64::MAX }, log);
@@ -272,10 +292,7 @@ impl Connections {
             self.closing.front().copied().filter(|(_, time)| time.saturating_add(LAST_WORDS) <= now)
         {
             self.closing.pop_front();
-            if let Some(mut connection) = self.map.remove(&cookie) {
-                let time = connection.last_time;
-                connection.finish(time, &mut self.ledger, log);
-            }
+            self.part(cookie, log);
         }
     }
 
@@ -284,10 +301,7 @@ impl Connections {
         let mut cookies: Vec<u64> = self.map.keys().copied().collect();
         cookies.sort_unstable();
         for cookie in cookies {
-            if let Some(mut connection) = self.map.remove(&cookie) {
-                let time = connection.last_time;
-                connection.finish(time, &mut self.ledger, log);
-            }
+            self.part(cookie, log);
         }
         self.ledger.consumed += self.early.len() as u64;
         self.ledger.failed_unknown += self.early.len() as u64;
@@ -297,12 +311,34 @@ impl Connections {
     /// Lets go the connection that was silent longest.
     fn make_room(&mut self, log: &mut impl Log) -> bool {
         let oldest = self.map.iter().min_by_key(|(_, connection)| connection.last_time).map(|(cookie, _)| *cookie);
-        let Some(mut connection) = oldest.and_then(|cookie| self.map.remove(&cookie)) else {
-            return false;
-        };
+        oldest.is_some_and(|cookie| self.part(cookie, log))
+    }
+
+    /// Logs what is open of a connection as it stands, and forgets it.
+    fn part(&mut self, cookie: u64, log: &mut impl Log) -> bool {
+        let Some(mut connection) = self.map.remove(&cookie) else { return false };
+        self.held = self.held.saturating_sub(connection.speech.held());
         let time = connection.last_time;
         connection.finish(time, &mut self.ledger, log);
         true
+    }
+
+    /// A connection took `before` bytes and takes `after`. When all together are beyond the limit, those that take most
+    /// are let go, until there is room for a while: what they still say is counted as of connections not known.
+    fn weigh(&mut self, before: usize, after: usize, log: &mut impl Log) {
+        self.held = self.held.saturating_sub(before).saturating_add(after);
+        if after <= before || self.held <= self.limits.memory {
+            return;
+        }
+        let mut largest: Vec<(usize, u64)> =
+            self.map.iter().map(|(cookie, connection)| (connection.speech.held(), *cookie)).collect();
+        largest.sort_unstable();
+        while self.held > self.limits.memory / 8 * 7 {
+            let Some((_, cookie)) = largest.pop() else { return };
+            if self.part(cookie, log) {
+                self.ledger.let_go += 1;
+            }
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Ledger {
     pub heads_cut: u64,
     /// HTTP/2 streams that were not followed, because there were too many or memory was short.
     pub streams_refused: u64,
+    /// HTTP/2 connections let go because all together took too much memory.
+    pub let_go: u64,
     /// Header sections with more CONTINUATION frames than anybody needs.
     pub floods: u64,
     /// Numbers missing in the per-CPU sequence: records that the kernel side refused.

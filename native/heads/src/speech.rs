@@ -46,6 +46,16 @@ impl Speech {
         }
     }
 
+    /// Bytes that heads and tables of HTTP/2 take, and what may be some.
+    pub fn held(&self) -> usize {
+        let probe = match self.probe.as_deref() {
+            None => 0,
+            Some(Probe::Early { size, .. }) => *size,
+            Some(Probe::Joined(seeks)) => seeks.iter().map(Seek::held).sum(),
+        };
+        probe + self.http2.as_ref().map_or(0, |http2| http2.held())
+    }
+
     /// Exchanges under way.
     pub fn open(&self) -> usize {
         self.http2.as_ref().map_or_else(|| self.pairing.open(), |http2| http2.open())

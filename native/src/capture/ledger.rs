@@ -52,6 +52,7 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters, tls: &Report) -> String {
             "hpack_unresolved": records.hpack_unresolved,
             "header_sections_cut": records.heads_cut,
             "streams_refused": records.streams_refused,
+            "connections_let_go": records.let_go,
             "continuation_floods": records.floods,
             "payload_unreadable": kernel.refused_read,
             "retransmissions": kernel.duplicates,
