@@ -45,7 +45,7 @@ static __always_inline void begin_go_call(struct calls *calls, __u32 cookie, con
 	struct call *call;
 
 	if (begins_anew(calls, arguments))
-		return;
+		calls->depth--;
 	call = begin_call(calls, cookie, arguments);
 	if (!call)
 		return;
