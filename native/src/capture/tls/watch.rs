@@ -30,8 +30,8 @@ type FileId = (String, u64);
 
 struct Process {
     start: u64,
-    /// When it was looked at first, by the kernel side's clock.
-    began: u64,
+    /// When it was looked at last, by the kernel side's clock.
+    looked: u64,
     since: Instant,
     next_look: Instant,
     /// It has a TLS library, and the programs know.
@@ -105,7 +105,7 @@ impl<'a> Watch<'a> {
             News::Executed(pid, time) => {
                 // What it ran before is gone, with the probes in it. One that was looked at since runs what it ran then:
                 // to take its probes out and put them in again would cost it the calls meanwhile.
-                if self.processes.get(&pid).is_some_and(|process| process.began < time) {
+                if self.processes.get(&pid).is_some_and(|process| process.looked < time) {
                     self.forget(pid);
                 }
                 self.look(pid);
@@ -171,12 +171,13 @@ impl<'a> Watch<'a> {
         let Some((name, start)) = host::identity(pid).filter(|_| !self.own.contains(&pid)) else { return };
         let process = self.processes.entry(pid).or_insert_with(|| Process {
             start,
-            began: clock::monotonic(),
+            looked: 0,
             since: now,
             next_look: now,
             speaks: 0,
             watched: HashMap::new(),
         });
+        process.looked = clock::monotonic();
         let age = now - process.since;
         process.next_look = now + (age / 2).clamp(FIRST_LOOK, RAREST_LOOK);
         // Kernel threads, and processes that we may not look into, have nothing that we could see.
