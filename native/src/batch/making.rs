@@ -1,25 +1,27 @@
 //! One exchange into one row, column by column.
 
+mod carried;
+mod request_line;
+
 use std::io::Write;
 use std::net::IpAddr;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
-use heads::exchange::{Endpoints, Exchange, Fault, Head, Marks, Message, Protocol, Role, Unresolved, UNKNOWN};
+use heads::exchange::{Endpoints, Exchange, Head, Marks, Message, Protocol, Role, UNKNOWN};
 use heads::rules::redact::Mask;
 use heads::rules::select::Direction;
-use heads::rules::target::{is_scheme, Target};
 use heads::rules::trace::TraceParent;
-use heads::rules::{url, Meaning, Rules};
+use heads::rules::{Meaning, Rules};
 
-use super::columns::Words;
 use super::fields::{Known, Writer};
 use super::links::{Link, LinkColumns, Links, Lookup};
 use super::names::{Hints, Names};
 use super::routes::Routing;
 use super::rows::Source;
 use super::table::Columns;
-use super::text;
+use carried::unresolved;
+use request_line::host_and_path;
 
 /// The batch in the making.
 pub(super) struct Making {
@@ -42,57 +44,6 @@ pub(super) enum Fate {
     Logged,
     Filtered,
     SampledOut,
-}
-
-/// Host and path as they were sent, for filters and scopes.
-fn host_and_path<'a>(head: &'a Head, known: &'a Known) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
-    let target = Target::parse(head.start.second.of(&head.raw), is_connect(head));
-    let authority = head.authority.map(|span| span.of(&head.raw));
-    (target.authority.or(authority).or_else(|| known.only(head, Meaning::Host)), target.path)
-}
-
-/// The target is an authority; in HTTP/2 that has a place of its own (RFC 9113, section 8.5).
-fn is_connect(head: &Head) -> bool {
-    head.start.first.of(&head.raw) == b"CONNECT" && head.version != Some((2, 0))
-}
-
-/// Fields of all heads of which something is not known.
-fn unresolved(exchange: &Exchange) -> u32 {
-    let messages = exchange.request.iter().chain(&exchange.response).chain(&exchange.interim);
-    let fields = messages.flat_map(|message| message.head.fields.iter().chain(&message.head.trailers));
-    let count = fields.filter(|field| field.unresolved != Unresolved::Nothing).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// `ProtocolVersion` (RFC 8446, section 4.1.2; RFC 6101 for SSL 3.0); `None` for what is none.
-fn tls_version(number: u16) -> Option<&'static [u8]> {
-    Some(match number {
-        0x0300 => b"ssl3",
-        0x0301 => b"1.0",
-        0x0302 => b"1.1",
-        0x0303 => b"1.2",
-        0x0304 => b"1.3",
-        _ => return None,
-    })
-}
-
-fn has_bad_start(head: &Head) -> bool {
-    let fault = head.fault.map(|(fault, _)| fault);
-    matches!(fault, Some(Fault::StartLine | Fault::Method | Fault::Target | Fault::Version))
-}
-
-/// Methods come in runs. One that stands in the column already may be seen.
-fn push_method(rules: &Rules, sent: &[u8], scratch: &mut Vec<u8>, column: &mut Words) -> bool {
-    if let Some(key) = column.dictionary.key_of_last(sent) {
-        column.push_key(key);
-        return false;
-    }
-    scratch.clear();
-    rules.redact.method(sent, scratch);
-    let mut seen = Vec::new();
-    let escaped = text::push(scratch, &mut seen);
-    column.push(Some(&seen[..]).filter(|seen| !seen.is_empty()));
-    escaped
 }
 
 impl Making {
@@ -231,64 +182,6 @@ impl Making {
         columns.process_pid.push_option(endpoints.process.as_ref().map(|process| process.pid));
     }
 
-    /// Method, target and its parts, route, authority. True when something had to be escaped.
-    fn request_line(&mut self, rules: &Rules, endpoints: &Endpoints, exchange: &Exchange) -> bool {
-        let columns = &mut self.columns;
-        let by_transport: &[u8] = if endpoints.tls.is_some() { b"https" } else { b"http" };
-        let Some(head) = exchange.request.as_ref().map(|message| &message.head) else {
-            columns.method.push(None);
-            columns.scheme.push(Some(by_transport));
-            for column in [&mut columns.target, &mut columns.path, &mut columns.query, &mut columns.authority] {
-                column.push_option(None);
-            }
-            self.routing.push(&rules.routes, b"", None, false, columns);
-            return false;
-        };
-        let (start, raw) = (head.start, &head.raw);
-        let scratch = &mut self.scratch;
-        let mut escaped = push_method(rules, start.first.of(raw), scratch, &mut columns.method);
-        let seen = &mut self.target;
-        seen.clear();
-        let sent = start.second.of(raw);
-        if url::is_plain(sent) && sent.is_ascii() && sent.first() == Some(&b'/') {
-            seen.extend_from_slice(sent);
-        } else {
-            scratch.clear();
-            rules.redact.target(sent, has_bad_start(head), scratch);
-            escaped |= text::push(scratch, seen);
-        }
-        let target = Target::parse(seen, is_connect(head));
-        columns.target.push_option(Some(&seen[..]).filter(|seen| !seen.is_empty()));
-        columns.path.push_option(target.path);
-        columns.query.push_option(target.query);
-        self.routing.push(&rules.routes, start.first.of(raw), target.path, exchange.grpc.is_some(), columns);
-        let scheme = match head.scheme.map(|span| span.of(raw)) {
-            Some(sent) => Some(sent).filter(|sent| is_scheme(sent)),
-            None => Some(target.scheme.unwrap_or(by_transport)),
-        };
-        columns.scheme.push(scheme);
-        if let Some(authority) = target.authority {
-            columns.authority.push(authority);
-            return escaped;
-        }
-        let sent = if let Some(span) = head.authority {
-            Some((span.of(raw), *self.host_mask.get_or_insert_with(|| rules.redact.mask(b"host"))))
-        } else {
-            let known = &self.known[0];
-            known.only(head, Meaning::Host).map(|host| (host, known.mask(&self.names, Meaning::Host)))
-        };
-        match sent {
-            Some((host, mask)) => {
-                scratch.clear();
-                rules.redact.value(mask, host, scratch);
-                escaped |= text::push(scratch, &mut columns.authority.bytes);
-                columns.authority.close();
-            }
-            None => columns.authority.push_option(None),
-        }
-        escaped
-    }
-
     /// Fields and trailers of both messages.
     fn fields(&mut self, rules: &Rules, place: usize, exchange: &Exchange) -> bool {
         let columns = &mut self.columns;
@@ -357,33 +250,6 @@ impl Making {
         columns.trace_id.push_option(trace.map(|trace| trace.trace_id.as_bytes()));
         columns.parent_id.push_option(trace.map(|trace| trace.parent_id.as_bytes()));
         columns.trace_flags.push_option(trace.map(|trace| trace.flags));
-    }
-
-    /// What carried the call: protocol, TLS, gRPC.
-    fn protocol(&mut self, endpoints: &Endpoints, exchange: &Exchange) {
-        let columns = &mut self.columns;
-        let head = exchange.request.as_ref().or(exchange.response.as_ref()).map(|message| &message.head);
-        match (exchange.protocol, head.map(|head| (head.version, head.fault))) {
-            _ if exchange.grpc.is_some() => columns.protocol.push(Some(b"grpc")),
-            (Protocol::WebSocket, _) => columns.protocol.push(Some(b"websocket")),
-            (Protocol::Http2, _) if endpoints.tls.is_some() => columns.protocol.push(Some(b"h2")),
-            (Protocol::Http2, _) => columns.protocol.push(Some(b"h2c")),
-            (_, Some((Some((1, 1)), _))) => columns.protocol.push(Some(b"http/1.1")),
-            (_, Some((Some((1, 0)), _))) => columns.protocol.push(Some(b"http/1.0")),
-            (_, Some((Some((major, minor)), _))) => {
-                columns.protocol.push(Some(format!("http/{major}.{minor}").as_bytes()));
-            }
-            (_, Some((None, None))) => columns.protocol.push(Some(b"http/0.9")),
-            _ => columns.protocol.push(None),
-        }
-        let tls = endpoints.tls;
-        columns.tls_version.push(tls.and_then(|tls| tls.version).and_then(tls_version));
-        columns.tls_library.push(tls.and_then(|tls| tls.library).map(str::as_bytes));
-        let grpc = exchange.grpc.unwrap_or_default();
-        columns.grpc_status.push_option(grpc.status.and_then(|status| u16::try_from(status).ok()));
-        columns.grpc_request_messages.push_option(grpc.request_messages);
-        columns.grpc_response_messages.push_option(grpc.response_messages);
-        columns.grpc_timeout.push_option(grpc.timeout.and_then(|timeout| i64::try_from(timeout).ok()));
     }
 
     /// Status, sizes, times and faults.

@@ -4,13 +4,14 @@
 //! 1.2 ChangeCipherSpec, in TLS 1.3 EncryptedExtensions (was early data accepted), EndOfEarlyData, Finished and
 //! KeyUpdate. Nothing is verified but the records' own authentication: without it nothing comes out.
 
+mod early;
+mod keying;
+
 use crate::cutter::{Record, Step, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE};
-use crate::half::{Epoch, Half, Opened, Schedule};
-use crate::handshake::{CLIENT_HELLO, ENCRYPTED_EXTENSIONS, END_OF_EARLY_DATA, FINISHED, KEY_UPDATE, SERVER_HELLO};
-use crate::hello::{accepts_early_data, ClientHello, ServerHello, TLS_1_2, TLS_1_3};
-use crate::keys::Keys;
-use crate::secrets::{Label, Random, Secrets};
-use crate::suites;
+use crate::half::{Epoch, Half, Opened};
+use crate::hello::TLS_1_2;
+use crate::secrets::{Random, Secrets};
+use early::Early;
 
 /// Who sent something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,20 +90,6 @@ impl Counts {
         self.lost += other.lost;
     }
 }
-
-/// What is known of early data (0-RTT).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Early {
-    #[default]
-    None,
-    /// Announced; the server has not said whether it takes it.
-    Offered,
-    Accepted,
-    Refused,
-}
-
-/// Bytes of records that wait for the server's word about early data: servers take 16 KiB by default.
-const WAITING: usize = 256 << 10;
 
 /// One connection.
 #[derive(Debug, Default)]
@@ -247,152 +234,6 @@ impl Session {
         }
     }
 
-    /// TLS 1.3 sends them for the sake of boxes in the middle only (RFC 8446, appendix D.4).
-    fn change_cipher_spec(&mut self, side: Side, epoch: Epoch, time: u64, out: &mut impl Plaintext) {
-        match (self.version, epoch) {
-            (Some(TLS_1_2), Epoch::Clear) => self.half(side).enter(Epoch::Application),
-            (Some(TLS_1_2), _) => self.renegotiate(time, out),
-            _ => {}
-        }
-    }
-
-    fn renegotiate(&mut self, time: u64, out: &mut impl Plaintext) {
-        self.refuse(Refusal::Renegotiated);
-        out.lost(Side::Client, None, time);
-        out.lost(Side::Server, None, time);
-    }
-
-    fn clear_messages(&mut self, side: Side, content: &[u8], secrets: &Secrets, out: &mut impl Plaintext) {
-        let mut messages = std::mem::take(&mut self.half(side).messages);
-        messages.feed(content, |kind, body| match (side, kind) {
-            (Side::Client, CLIENT_HELLO) => self.client_hello(body),
-            (Side::Server, SERVER_HELLO) => self.server_hello(body, secrets, out),
-            _ => {}
-        });
-        self.half(side).messages = messages;
-    }
-
-    fn client_hello(&mut self, body: &[u8]) {
-        let Some(hello) = ClientHello::read(body) else {
-            return self.refuse(Refusal::NoHello);
-        };
-        // The second one after a retry has the first one's random (RFC 8446, section 4.1.2).
-        let first = self.random.replace(hello.random).is_none();
-        if first && hello.early_data {
-            self.early = Early::Offered;
-        }
-    }
-
-    fn server_hello(&mut self, body: &[u8], secrets: &Secrets, out: &mut impl Plaintext) {
-        let (Some(random), Some(hello)) = (self.random, ServerHello::read(body)) else {
-            return self.refuse(Refusal::NoHello);
-        };
-        if hello.retry {
-            // RFC 8446, section 4.2.10: early data is refused with it.
-            self.refuse_early();
-            return;
-        }
-        if self.version.replace(hello.version).is_some() {
-            return self.refuse(Refusal::NoHello);
-        }
-        out.version(hello.version);
-        match hello.version {
-            TLS_1_3 => self.begin_1_3(&random, hello.suite, secrets, out),
-            TLS_1_2 => self.begin_1_2(&random, &hello, secrets),
-            _ => self.refuse(Refusal::Version),
-        }
-    }
-
-    fn begin_1_2(&mut self, random: &Random, hello: &ServerHello, secrets: &Secrets) {
-        let Some(suite) = suites::tls_1_2(hello.suite) else {
-            return self.refuse(Refusal::Suite);
-        };
-        let master = secrets.find(random, Label::Master);
-        let Some([client, server]) = master.and_then(|master| Keys::of_master(suite, master, random, &hello.random))
-        else {
-            return self.refuse(Refusal::NoSecrets);
-        };
-        self.half(Side::Client).prepare(client);
-        self.half(Side::Server).prepare(server);
-    }
-
-    fn begin_1_3(&mut self, random: &Random, suite: u16, secrets: &Secrets, out: &mut impl Plaintext) {
-        let Some(suite) = suites::tls_1_3(suite) else {
-            return self.refuse(Refusal::Suite);
-        };
-        let find = |label| secrets.find(random, label).copied();
-        let client = Schedule {
-            suite: Some(suite),
-            early: find(Label::ClientEarly),
-            handshake: find(Label::ClientHandshake),
-            application: find(Label::ClientTraffic),
-        };
-        let server = Schedule {
-            early: None,
-            handshake: find(Label::ServerHandshake),
-            application: find(Label::ServerTraffic),
-            ..client
-        };
-        if client.application.is_none() && server.application.is_none() {
-            return self.refuse(Refusal::NoSecrets);
-        }
-        self.half(Side::Client).schedule = client;
-        self.half(Side::Server).schedule = server;
-        self.half(Side::Server).enter(Epoch::Handshake);
-        if self.early != Early::Offered {
-            self.half(Side::Client).enter(Epoch::Handshake);
-            self.drain(out);
-        }
-    }
-
-    /// Early data and what follows it wait until the server has said whether it takes early data.
-    fn wait(&mut self, side: Side, record: &mut Record, out: &mut impl Plaintext) {
-        let fits = self.waiting_bytes + record.body.len() <= WAITING;
-        if side == Side::Client && self.early != Early::Refused && fits {
-            self.waiting_bytes += record.body.len();
-            self.waiting.push(std::mem::take(record));
-            return;
-        }
-        self.counts.records += 1;
-        if side == Side::Client && self.early == Early::Refused {
-            self.counts.early_refused += 1;
-            return;
-        }
-        self.counts.without_secret += 1;
-        out.lost(side, None, record.time());
-    }
-
-    fn refuse_early(&mut self) {
-        if self.early == Early::Offered {
-            self.early = Early::Refused;
-        }
-        let waiting = std::mem::take(&mut self.waiting).len() as u64;
-        self.counts.records += waiting;
-        self.counts.early_refused += waiting;
-        self.waiting_bytes = 0;
-    }
-
-    /// The server has said whether it takes early data; where that can't be read, what waits can't be judged.
-    fn judge_early(&mut self, accepted: Option<bool>, time: u64, out: &mut impl Plaintext) {
-        if self.early != Early::Offered {
-            return;
-        }
-        self.early = if accepted == Some(true) { Early::Accepted } else { Early::Refused };
-        let epoch = if accepted == Some(true) { Epoch::Early } else { Epoch::Handshake };
-        if accepted.is_none() && !self.waiting.is_empty() {
-            out.lost(Side::Client, None, time);
-        }
-        self.half(Side::Client).enter(epoch);
-        self.drain(out);
-    }
-
-    fn drain(&mut self, out: &mut impl Plaintext) {
-        for mut record in std::mem::take(&mut self.waiting) {
-            self.protected(Side::Client, &mut record, out);
-        }
-        self.waiting_bytes = 0;
-    }
-
     fn protected(&mut self, side: Side, record: &mut Record, out: &mut impl Plaintext) {
         self.counts.records += 1;
         let early_refused = side == Side::Client && self.early == Early::Refused;
@@ -472,33 +313,6 @@ impl Session {
             // close_notify (0), and whatever is fatal (RFC 8446, section 6).
             ALERT if matches!(content, [_, 0] | [2, _]) => self.end(side, time, out),
             _ => {}
-        }
-    }
-
-    fn protected_messages(&mut self, side: Side, content: &[u8], time: u64, out: &mut impl Plaintext) {
-        let mut messages = std::mem::take(&mut self.half(side).messages);
-        let (old, epoch) = (self.version == Some(TLS_1_2), self.half(side).epoch);
-        let (mut renegotiates, mut next) = (false, None);
-        messages.feed(content, |kind, body| match (kind, epoch) {
-            (CLIENT_HELLO | SERVER_HELLO, _) => renegotiates |= old,
-            (ENCRYPTED_EXTENSIONS, Epoch::Handshake) if side == Side::Server => {
-                self.judge_early(Some(accepts_early_data(body)), time, out);
-            }
-            (END_OF_EARLY_DATA, Epoch::Early) => next = Some(Epoch::Handshake),
-            (FINISHED, Epoch::Handshake) => next = Some(Epoch::Application),
-            (KEY_UPDATE, Epoch::Application) if !old => next = Some(Epoch::Clear),
-            _ => {}
-        });
-        let half = self.half(side);
-        half.messages = messages;
-        // Keys change between records only (RFC 8446, section 5.1).
-        match next {
-            Some(Epoch::Clear) => half.update(),
-            Some(epoch) => half.enter(epoch),
-            None => {}
-        }
-        if renegotiates {
-            self.renegotiate(time, out);
         }
     }
 }

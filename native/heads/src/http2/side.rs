@@ -1,36 +1,19 @@
 //! One direction of a connection: bytes in, frames and header sections out (RFC 9113, sections 4 and 6).
 
+mod missing;
+mod section;
+
 use super::frame::{flag, kind, Frame, HEADER};
-use super::hpack::{Broken, Decoder, Progress};
+use super::hpack::Decoder;
 use crate::exchange::{Marks, Message};
 use crate::stream::Place;
+pub(super) use section::Section;
 
 /// What a client sends first (RFC 9113, section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// CONTINUATION frames of one section that nobody needs: with frames of the smallest size that must be taken this is a
 /// megabyte.
 const FLOOD: u32 = 64;
-
-/// A header section that is complete, or as far as it could be read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Section {
-    /// The stream of the frame; with `promised`, that of the request which it answers.
-    pub stream: u32,
-    /// PUSH_PROMISE: the stream that is promised.
-    pub promised: Option<u32>,
-    /// The message ends with it.
-    pub ends: bool,
-    /// Its own end was not seen.
-    pub broken_off: bool,
-    /// TCP sequence number of its first octet.
-    pub seq: u32,
-    pub progress: Progress,
-    /// Why it is not whole, if it isn't.
-    pub marks: Marks,
-    /// A decoding error, or a frame where none may be.
-    pub invalid: bool,
-    continuations: u32,
-}
 
 /// A part of a DATA frame.
 #[derive(Clone, Copy, Debug)]
@@ -190,39 +173,6 @@ impl Side {
         }
     }
 
-    /// Bytes that did not come: left out (`cut`: by a limit) or `lost`.
-    pub fn skip(&mut self, count: u32, mark: Option<Marks>, time: u64, frames: &mut impl Frames) {
-        match self.state {
-            State::Lost | State::Foreign => {}
-            State::Prefix if count <= self.want() - self.have_of_prefix() + self.content => {
-                self.skip_prefix(count, mark, time, frames);
-            }
-            State::Payload if count <= self.content + self.padding => {
-                self.skip_payload(count, mark, time, frames);
-            }
-            _ => self.lose(mark.unwrap_or(Marks::GAP), frames),
-        }
-    }
-
-    /// The place is lost: a section under way is told as far as it came.
-    pub fn lose(&mut self, marks: Marks, frames: &mut impl Frames) {
-        self.break_section(marks);
-        if let Some(section) = self.section.as_mut() {
-            section.broken_off = true;
-        }
-        self.end_section(self.message.last_byte, frames);
-        self.decoder.forget();
-        self.pending.clear();
-        self.state = State::Lost;
-    }
-
-    fn violation(&mut self, frames: &mut impl Frames) {
-        if let Some(section) = self.section.as_mut() {
-            section.invalid = true;
-        }
-        self.lose(Marks::MALFORMED, frames);
-    }
-
     fn preface(&mut self, rest: &[u8], matched: usize) -> usize {
         let expected = PREFACE.get(matched..).unwrap_or_default();
         let count = expected.len().min(rest.len());
@@ -313,10 +263,6 @@ impl Side {
         u32::try_from(self.have).unwrap_or_default()
     }
 
-    fn count_head(&mut self, octets: u32) {
-        self.message.head_bytes = self.message.head_bytes.saturating_add(octets);
-    }
-
     fn prefix(&mut self, rest: &[u8], time: u64, frames: &mut impl Frames) -> usize {
         // With padding and priority six octets at most; RST_STREAM four, GOAWAY eight.
         let count = self.collect(rest, self.want() as usize);
@@ -403,79 +349,6 @@ impl Side {
         });
     }
 
-    /// The front of a payload did not come: where its content begins and ends is not known.
-    fn skip_prefix(&mut self, count: u32, mark: Option<Marks>, time: u64, frames: &mut impl Frames) {
-        let left = self.want() - self.have_of_prefix() + self.content;
-        self.have = 0;
-        self.state = State::Payload;
-        self.unsure = true;
-        if self.frame.kind == kind::DATA {
-            self.content = left;
-        } else {
-            self.break_section(mark.unwrap_or(Marks::GAP));
-            (self.content, self.padding) = (0, left);
-        }
-        self.skip_payload(count, mark, time, frames);
-    }
-
-    fn skip_payload(&mut self, count: u32, mark: Option<Marks>, time: u64, frames: &mut impl Frames) {
-        let content = count.min(self.content);
-        self.content -= content;
-        self.padding -= count - content;
-        if self.frame.kind == kind::DATA {
-            self.tell(&[], (content, mark), count, time, frames);
-        } else if self.frame.carries_fields() {
-            self.count_head(count);
-            self.message.last_byte = time;
-            if content > 0 {
-                self.break_section(mark.unwrap_or(Marks::GAP));
-            }
-        }
-        self.finish_frame(time, frames);
-    }
-
-    /// Octets of a header section are missing: the rest of it can't be read, and the table is unknown behind it.
-    fn break_section(&mut self, marks: Marks) {
-        if let Some(section) = self.section.as_mut() {
-            section.marks.add(marks);
-            self.pending.clear();
-            self.decoder.forget();
-        }
-    }
-
-    /// A part of a field block.
-    fn fragment(&mut self, content: &[u8]) {
-        let Some(section) = self.section.as_mut().filter(|section| section.marks == Marks::default()) else { return };
-        let whole = if self.pending.is_empty() {
-            content
-        } else {
-            self.pending.extend_from_slice(content);
-            if self.pending.len() < self.need {
-                return;
-            }
-            &self.pending
-        };
-        match self.decoder.decode(whole, &mut self.message.head, self.limit, &mut section.progress) {
-            Ok((used, need)) => {
-                if self.pending.is_empty() {
-                    self.pending.extend_from_slice(content.get(used..).unwrap_or_default());
-                } else {
-                    self.pending.drain(..used);
-                }
-                self.need = need;
-            }
-            Err(Broken::Oversized) => {
-                section.progress.cut = true;
-                section.marks.add(Marks::CUT);
-                self.pending = Vec::new();
-            }
-            Err(Broken::Invalid) => {
-                section.invalid = true;
-                self.pending.clear();
-            }
-        }
-    }
-
     /// Goes on to the next frame when this one is over.
     fn finish_frame(&mut self, time: u64, frames: &mut impl Frames) {
         if self.state != State::Payload || self.content + self.padding > 0 {
@@ -495,25 +368,6 @@ impl Side {
                 self.decoder.forget();
                 self.state = State::Lost;
             }
-        }
-    }
-
-    /// A block that ends within a field.
-    fn violation_at_end(&mut self) {
-        self.pending.clear();
-        if let Some(section) = self.section.as_mut() {
-            section.invalid = true;
-        }
-    }
-
-    fn end_section(&mut self, time: u64, frames: &mut impl Frames) {
-        let Some(section) = self.section.take() else { return };
-        self.message.head_end = time;
-        self.message.last_byte = time;
-        frames.section(&section, &mut self.message);
-        self.message.clear();
-        if self.message.head.raw.capacity() > self.limit {
-            self.message.head.raw = Vec::new();
         }
     }
 }

@@ -241,6 +241,3 @@ fn string<'a>(data: &'a [u8], used: &mut usize) -> Read<Literal<'a>> {
     *used = end;
     Ok(Ok((first & 0x80 != 0, octets)))
 }
-
-#[cfg(test)]
-mod tests;
