@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import kernel, loggers, servers
-from bench.children import ChildFailedError, await_true, child, free_port, listening, output
+from bench import h2load, kernel, loggers, servers
+from bench.children import await_true, child, free_port, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 STREAMS = (1, 10, 100)
-CONNECTIONS = 8
 BODY = '{"id": 17, "name": "tea", "price": 4.2}'
 
 
@@ -89,11 +87,4 @@ def _nghttpd(folder: Path) -> Iterator[int]:
 
 
 def _h2load(port: int, streams: int, count: int) -> float:
-    """Send so many requests; give how many seconds they took."""
-    fields = [word for field in servers.REQUEST_FIELDS for word in ("-H", field)]
-    command = ["h2load", f"-n{count}", f"-c{CONNECTIONS}", f"-m{streams}", *fields]
-    said = output([*command, f"http://127.0.0.1:{port}/orders"], 120)
-    found = re.search(r"finished in ([\d.]+)(m?s)", said)
-    if not found or f" {count} succeeded" not in said:
-        raise ChildFailedError(f"h2load: {said}")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+    return h2load.ask(f"http://127.0.0.1:{port}/orders", count, [f"-m{streams}"], servers.REQUEST_FIELDS)

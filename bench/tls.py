@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import loggers, meters, servers
-from bench.children import ChildFailedError, await_true, child, free_port, listening, output
+from bench import h2load, loggers, meters, servers
+from bench.children import await_true, child, free_port, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CONNECTIONS = 8
 BODY = '{"id": 17, "name": "tea", "price": 4.2}'
 GRPC_FIELDS = ("content-type: application/grpc", "te: trailers")
 # One message of 10 bytes behind its prefix (gRPC over HTTP2: `Length-Prefixed-Message`).
@@ -140,13 +138,5 @@ def _serving(load: Load, folder: Path) -> Iterator[tuple[int, int]]:
 
 
 def _ask(load: Load, port: int, count: int) -> float:
-    """Send so many requests; give how many seconds they took."""
     fields = GRPC_FIELDS if load.server == "nghttpd" else servers.REQUEST_FIELDS
-    words = [word for field in fields for word in ("-H", field)]
-    said = output(
-        ["h2load", f"-n{count}", f"-c{CONNECTIONS}", *load.how, *words, f"https://127.0.0.1:{port}/orders"], 300
-    )
-    found = re.search(r"finished in ([\d.]+)(m?s)", said)
-    if not found or f" {count} succeeded" not in said:
-        raise ChildFailedError(f"h2load: {said}")
-    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+    return h2load.ask(f"https://127.0.0.1:{port}/orders", count, load.how, fields)

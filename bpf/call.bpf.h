@@ -31,7 +31,7 @@ struct arguments {
 
 static __always_inline void end_session(__u64 address)
 {
-	struct session_key key = key_of(address);
+	struct object key = object_at(address);
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
 
 	if (!session)
@@ -280,7 +280,7 @@ static __always_inline struct session *on_return(__u64 stack, __s64 result, stru
 }
 
 /* A process is gone, or runs something else: so are its sessions. */
-static long end_if_of(void *map, const struct session_key *key, struct session *session, __u32 *tgid)
+static long end_if_of(void *map, const struct object *key, struct session *session, __u32 *tgid)
 {
 	if (key->tgid == *tgid) {
 		on_over(session);
@@ -289,7 +289,7 @@ static long end_if_of(void *map, const struct session_key *key, struct session *
 	return 0;
 }
 
-static long forget_if_of(void *map, const struct goroutine *key, struct calls *calls, __u32 *tgid)
+static long forget_if_of(void *map, const struct object *key, struct calls *calls, __u32 *tgid)
 {
 	if (key->tgid == *tgid)
 		bpf_map_delete_elem(map, key);

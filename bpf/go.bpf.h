@@ -27,7 +27,7 @@ static __always_inline bool begins_anew(struct calls *calls, const struct argume
 	return call && call->stack == arguments->stack && call->session == arguments->first;
 }
 
-static __always_inline struct calls *calls_of(const struct goroutine *goroutine)
+static __always_inline struct calls *calls_of(const struct object *goroutine)
 {
 	static const struct calls none = {};
 	struct calls *calls = bpf_map_lookup_elem(&goroutines, goroutine);
@@ -60,7 +60,7 @@ static __always_inline void begin_go_call(struct calls *calls, __u32 cookie, con
 
 static __always_inline void on_go_entry(struct pt_regs *ctx, __u32 cookie)
 {
-	struct goroutine goroutine = goroutine_at(ctx->r14);
+	struct object goroutine = object_at(ctx->r14);
 	struct arguments arguments = {.first = ctx->rax, .second = ctx->rbx};
 	struct go_stack stack = {};
 	struct calls *calls;
@@ -68,6 +68,8 @@ static __always_inline void on_go_entry(struct pt_regs *ctx, __u32 cookie)
 	COUNT_TLS(traps);
 	if (on_entry_only(cookie, arguments.first))
 		return;
+	if (!goroutines_called)
+		goroutines_called = 1;
 	calls = read_go_stack(ctx, &stack) ? calls_of(&goroutine) : NULL;
 	if (!calls) {
 		refuse_call(arguments.first);
@@ -83,7 +85,7 @@ static __always_inline void on_go_entry(struct pt_regs *ctx, __u32 cookie)
 /* At an instruction that returns: the session of the call. The number of bytes is in RAX, whatever the error says. */
 static __always_inline struct session *on_go_return(struct pt_regs *ctx, struct call *call, __s64 *count)
 {
-	struct goroutine goroutine = goroutine_at(ctx->r14);
+	struct object goroutine = object_at(ctx->r14);
 	struct calls *calls = bpf_map_lookup_elem(&goroutines, &goroutine);
 	struct go_stack stack = {};
 	struct session *session;

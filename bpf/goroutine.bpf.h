@@ -13,27 +13,17 @@
 
 #include "session.bpf.h"
 
-struct goroutine {
-	__u64 descriptor; /* its address in the process */
-	__u32 tgid;
-	__u32 reserved;
-};
-
 /* Goroutines that are in a call: of all processes, as many as there may be sessions. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 16);
-	__type(key, struct goroutine);
+	__type(key, struct object); /* its descriptor */
 	__type(value, struct calls);
 } goroutines SEC(".maps");
 
-static __always_inline struct goroutine goroutine_at(__u64 descriptor)
-{
-	struct goroutine goroutine = {.descriptor = descriptor, .tgid = bpf_get_current_pid_tgid() >> 32};
-
-	return goroutine;
-}
+/* Whether one ever was: sockets of all the host are looked at, and most hosts have none. */
+__u8 goroutines_called;
 
 /* The call that the goroutine on this thread is in, or NULL. Its thread keeps the descriptor where Linux finds it too. */
 static __always_inline struct call *call_of_goroutine(void)
@@ -41,11 +31,14 @@ static __always_inline struct call *call_of_goroutine(void)
 #ifdef bpf_target_x86
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	__u32 tgid = task->tgid;
-	__u8 *speaks = bpf_map_lookup_elem(&watched, &tgid);
-	struct goroutine goroutine;
+	struct object goroutine;
 	struct calls *calls;
 	__u64 descriptor;
+	__u8 *speaks;
 
+	if (!goroutines_called)
+		return NULL;
+	speaks = bpf_map_lookup_elem(&watched, &tgid);
 	if (!speaks || !(*speaks & SPEAKS_GO))
 		return NULL;
 	/*
@@ -54,7 +47,7 @@ static __always_inline struct call *call_of_goroutine(void)
 	 */
 	if (bpf_probe_read_user(&descriptor, sizeof(descriptor), (void *)(task->thread.fsbase - 8)))
 		return NULL;
-	goroutine = goroutine_at(descriptor);
+	goroutine = object_at(descriptor);
 	calls = bpf_map_lookup_elem(&goroutines, &goroutine);
 	return calls ? call_at(calls, calls->depth - 1) : NULL;
 #else

@@ -47,8 +47,9 @@ struct session {
 	__u8 reserved[6];
 };
 
-struct session_key {
-	__u64 session; /* its address in the process */
+/* Something in a process: a session, a goroutine. */
+struct object {
+	__u64 address;
 	__u32 tgid;
 	__u32 reserved;
 };
@@ -61,7 +62,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 16);
-	__type(key, struct session_key);
+	__type(key, struct object);
 	__type(value, struct session);
 } sessions SEC(".maps");
 
@@ -165,16 +166,16 @@ static __always_inline struct call *call_at(struct calls *calls, __u32 place)
 	return &calls->of[at];
 }
 
-static __always_inline struct session_key key_of(__u64 session)
+static __always_inline struct object object_at(__u64 address)
 {
-	struct session_key key = {.session = session, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct object object = {.address = address, .tgid = bpf_get_current_pid_tgid() >> 32};
 
-	return key;
+	return object;
 }
 
 static __always_inline struct session *find_session(__u64 address)
 {
-	struct session_key key = key_of(address);
+	struct object key = object_at(address);
 
 	return bpf_map_lookup_elem(&sessions, &key);
 }
@@ -213,7 +214,7 @@ static __always_inline void begin_connection(struct connection *connection, bool
 static __always_inline struct session *make_session(__u64 address, __u32 library, bool begun)
 {
 	static const struct session nothing = {};
-	struct session_key key = key_of(address);
+	struct object key = object_at(address);
 	struct task_struct *task = (void *)bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
 	struct session *session;

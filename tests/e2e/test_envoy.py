@@ -76,11 +76,7 @@ def test_as_a_proxy_of_http1_both_sides_are_rows_equal_to_what_each_end_saw(capt
                     heads.append((Head(sent.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), response.head))
             views = upstream.views(len(REQUESTS))
             rows = capture.finish(None)
-            front, back = (both_ends(of_port(rows, server.port)) for server in (envoy, upstream))
-            for pair in front:
-                assert_ends(pair, envoy, os.getpid())
-            for pair in back:
-                assert_ends(pair, upstream, envoy.pid)
+            front, back = both_sides(rows, envoy, upstream)
     assert len(front) == len(back) == len(REQUESTS)
     for pair, (request_head, response_head) in zip(front, heads, strict=True):
         for row in pair:
@@ -96,6 +92,16 @@ def test_as_a_proxy_of_http1_both_sides_are_rows_equal_to_what_each_end_saw(capt
         assert ["x-tenant", "acme"] in request_fields(row)
     assert left == {}
     assert_no_secret(front)
+
+
+def both_sides(rows: list[Row], envoy: Server, upstream: Server) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
+    """Pair the rows of the calls that enter Envoy, and of those that leave it; fail where an end is not theirs."""
+    front, back = (both_ends(of_port(rows, server.port)) for server in (envoy, upstream))
+    for pair in front:
+        assert_ends(pair, envoy, os.getpid())
+    for pair in back:
+        assert_ends(pair, upstream, envoy.pid)
+    return front, back
 
 
 def key_of(method: str, path: str, fields: list[list[str]]) -> tuple[Any, ...]:
@@ -121,11 +127,7 @@ def test_as_a_proxy_of_http2_both_sides_are_rows_equal_to_what_each_end_saw(capt
             dict(entry["fields"])[":path"]: entry for entry in map(json.loads, upstream.record.read_text().splitlines())
         }
         rows = capture.finish(None)
-        front, back = (both_ends(of_port(rows, server.port)) for server in (envoy, upstream))
-        for pair in front:
-            assert_ends(pair, envoy, os.getpid())
-        for pair in back:
-            assert_ends(pair, upstream, envoy.pid)
+        front, back = both_sides(rows, envoy, upstream)
     assert [ordinal(served) for served, _ in front] == sorted(made)
     for pair in front:
         stream = ordinal(pair[0])

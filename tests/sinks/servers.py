@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
@@ -63,7 +64,7 @@ def lacking(program: str) -> str | None:
     return None if shutil.which(program) else f"no {program} here"
 
 
-class Server:
+class Server(ABC):
     """One server on a free port, with its data in a folder; the port and the data outlive a kill.
 
     Attributes:
@@ -82,17 +83,17 @@ class Server:
         self._child: subprocess.Popen[bytes] | None = None
 
     @classmethod
+    @abstractmethod
     def missing(cls) -> str | None:
         """Return why it can't be started here, if so."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Write what it needs into its folder, and return the command that runs it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ready(self) -> bool:
         """Whether it takes data and answers queries."""
-        raise NotImplementedError
 
     def prefix(self) -> tuple[str, ...]:
         """What its command is run under."""

@@ -89,8 +89,6 @@ impl Intake {
             Ok(Record::Exec { tgid, path }) => {
                 ledger.take();
                 self.rows.lookup_mut().executed(tgid, path);
-                // The `tls` programs tell it too, unless they had no room: twice looked is seen once.
-                self.news.push(News::Look(tgid));
             }
             Ok(Record::Inside { key, endpoints, joined }) => {
                 ledger.take();
