@@ -48,8 +48,12 @@ fn in_table<'data, R: ReadRef<'data>>(
         if section.sh_size(endian).max(names.sh_size(endian)) > LARGEST_TABLE {
             continue;
         }
-        let Ok(symbols) = section.data_as_array::<Sym64<Endianness>, _>(endian, data) else { continue };
         let Ok(names) = names.data(endian, data) else { continue };
+        // Most files have none, and some have millions of symbols.
+        if !library::may_be_in(names) {
+            continue;
+        }
+        let Ok(symbols) = section.data_as_array::<Sym64<Endianness>, _>(endian, data) else { continue };
         for symbol in symbols {
             let is_function = matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC);
             if !is_function || symbol.st_shndx(endian) == SHN_UNDEF {

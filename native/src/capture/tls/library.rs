@@ -127,6 +127,11 @@ pub(super) fn symbols() -> impl Iterator<Item = &'static str> {
     SSL.iter().chain(GNUTLS).map(|(name, _)| *name).chain([BORINGSSL])
 }
 
+/// Whether names of symbols, one after another, have one without which there is nothing to see.
+pub(super) fn may_be_in(names: &[u8]) -> bool {
+    NEEDED.iter().any(|needed| memchr::memmem::find(names, needed.as_bytes()).is_some())
+}
+
 /// What can be watched in a file with these functions, given by name and offset.
 pub(super) fn watchable(found: &[(&'static str, u64)]) -> Option<Watchable> {
     let offset = |name: &str| found.iter().find(|(known, _)| *known == name).map(|(_, offset)| *offset);
