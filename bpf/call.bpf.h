@@ -25,6 +25,7 @@ static __always_inline __u64 stack_at_return(struct pt_regs *ctx)
 struct arguments {
 	__u64 first;
 	__u64 second;
+	__u64 third;
 	__u64 fourth;
 	__u64 stack;
 };
@@ -86,6 +87,11 @@ static __always_inline bool on_entry_only(__u32 cookie, __u64 address)
 		if ((cookie & 0xff) == CALL_CLOSE)
 			end_session(address);
 		return true;
+	case CALL_LOST:
+		session = find_session(address);
+		if (session)
+			restart_session(session);
+		return true;
 	}
 	return false;
 }
@@ -135,12 +141,18 @@ static __always_inline struct call *next_call(struct calls *calls, __u64 stack, 
 	return call;
 }
 
+/* What it is called with is no session. */
+static __always_inline bool makes_session(__u32 cookie)
+{
+	return (cookie & 0xff) == CALL_INIT || (cookie & 0xff) == CALL_MAKE;
+}
+
 /* Remembers a call; NULL where it does not count or there is no room. */
 static __always_inline struct call *begin_call(struct calls *calls, __u32 cookie, const struct arguments *arguments)
 {
 	struct call *call;
 
-	if ((cookie & 0xff) != CALL_INIT && !find_session(arguments->first) &&
+	if (!makes_session(cookie) && !find_session(arguments->first) &&
 	    !make_session(arguments->first, cookie >> 8, false))
 		return NULL;
 	call = next_call(calls, arguments->stack, arguments->first);
@@ -271,8 +283,13 @@ static __always_inline struct session *on_return(__u64 stack, __s64 result, stru
 			begin_session(address, call->cookie >> 8);
 		return NULL;
 	}
+	if ((call->cookie & 0xff) == CALL_MAKE) {
+		if (result)
+			begin_session(result, call->cookie >> 8);
+		return NULL;
+	}
 	session = find_session(call->session);
-	if (!session)
+	if (!session || (call->cookie & 0xff) == CALL_PEEK)
 		return NULL;
 	*count = count_of(call, result);
 	follow_thread(thread, session, call, *count);

@@ -21,6 +21,13 @@ enum call_kind {
 	CALL_SHUTDOWN,
 	CALL_END,   /* the session is freed */
 	CALL_CLOSE, /* CALL_SHUTDOWN and CALL_END; while something is being written, CALL_END when that is done */
+	/* Of NSS: */
+	CALL_MAKE,       /* returns a session, or 0 */
+	CALL_ACCEPT,     /* as CALL_MAKE, if it is called with one */
+	CALL_RECV_FLAGS, /* as CALL_READ, or CALL_PEEK: the fourth argument says it */
+	CALL_OPTION,     /* may turn TLS on or off; looked at only when it is called */
+	CALL_LOST,       /* writes in a way that is not followed; the same */
+	CALL_PEEK,       /* the bytes stay */
 };
 
 /* How the socket of a session is known. */

@@ -12,6 +12,7 @@
 #include "event.h"
 #include "kernel.h"
 #include "go.bpf.h"
+#include "nss.bpf.h"
 
 SEC("uprobe")
 int tls_entry(struct pt_regs *ctx)
@@ -27,11 +28,15 @@ int tls_entry(struct pt_regs *ctx)
 	struct arguments arguments = {
 		.first = PT_REGS_PARM1(ctx),
 		.second = PT_REGS_PARM2(ctx),
+		.third = PT_REGS_PARM3(ctx),
 		.fourth = PT_REGS_PARM4(ctx),
 		.stack = stack_at_entry(ctx),
 	};
 
-	on_entry(cookie, &arguments);
+	if (cookie >> 8 == LIBRARY_NSS)
+		on_nss_entry(cookie, &arguments);
+	else
+		on_entry(cookie, &arguments);
 	return 0;
 }
 
@@ -39,13 +44,16 @@ int tls_entry(struct pt_regs *ctx)
 SEC("uretprobe")
 int tls_return(struct pt_regs *ctx)
 {
+	__u32 library = (__u32)bpf_get_attach_cookie(ctx) >> 8;
 	struct session *session;
 	struct call call;
 	__s64 count = 0;
 
 	COUNT_TLS(traps);
+	if (library == LIBRARY_NSS && !is_in_call(stack_at_return(ctx)))
+		return 0;
 #ifdef bpf_target_x86
-	if ((__u32)bpf_get_attach_cookie(ctx) >> 8 == LIBRARY_GO)
+	if (library == LIBRARY_GO)
 		session = on_go_return(ctx, &call, &count);
 	else
 #endif

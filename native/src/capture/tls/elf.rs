@@ -85,7 +85,8 @@ fn loaded_by<'data, H: FileHeader<Endian = Endianness>, R: ReadRef<'data>>(data:
 
 /// Up to the NUL; names of interest are short and have a known beginning.
 fn text(bytes: &[u8]) -> Option<&[u8]> {
-    if !bytes.starts_with(b"SSL_") && !bytes.starts_with(b"gnutls_") {
+    let known: [&[u8]; 3] = [b"SSL_", b"gnutls_", b"PR_"];
+    if !known.iter().any(|beginning| bytes.starts_with(beginning)) {
         return None;
     }
     let end = bytes.iter().take(64).position(|byte| *byte == 0)?;

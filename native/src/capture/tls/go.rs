@@ -2,7 +2,7 @@
 //! needs tells (`.gopclntab`; src/runtime/symtab.go, Go 1.18 and later), and return instructions are found by reading the
 //! code: return probes would change return addresses on stacks that Go moves.
 
-use super::library::{Call, Library, Place, Probe, Watchable};
+use super::library::{Call, Library, Part, Place, Probe, Watchable};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use memchr::memmem;
 use object::elf::{FileHeader64, Rela64, EM_X86_64, SHT_RELA};
@@ -70,7 +70,7 @@ pub(super) fn find(file: File) -> Found {
     let Some(functions) = program.functions() else { return Found::Unseen(OLD) };
     let starts = program.starts_of_text();
     match starts.into_iter().find_map(|start| program.probes(start, &functions)) {
-        Some(probes) => Found::Watchable(Watchable { library: Library::Go, probes }),
+        Some(probes) => Found::Watchable(Watchable { library: Library::Go, part: Part::Whole, probes }),
         None => Found::Unseen(CODE),
     }
 }

@@ -108,7 +108,8 @@ pub(super) fn system_libraries() -> Vec<PathBuf> {
     for entry in places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("libssl.so") || name.starts_with("libgnutls.so") {
+        let known = ["libssl.so", "libgnutls.so", "libssl3.so", "libnspr4.so"];
+        if known.iter().any(|known| name.starts_with(known)) {
             found.extend(fs::canonicalize(entry.path()));
         }
     }

@@ -6,6 +6,7 @@ pub(super) enum Library {
     OpenSsl,
     BoringSsl,
     GnuTls,
+    Nss,
     Go,
 }
 
@@ -16,6 +17,7 @@ impl Library {
             Library::OpenSsl => "openssl",
             Library::BoringSsl => "boringssl",
             Library::GnuTls => "gnutls",
+            Library::Nss => "nss",
             Library::Go => "go",
         }
     }
@@ -26,6 +28,7 @@ impl Library {
             Library::OpenSsl => 1,
             Library::BoringSsl => 2,
             Library::GnuTls => 3,
+            Library::Nss => 4,
             Library::Go => 5,
         }
     }
@@ -52,12 +55,17 @@ pub(super) enum Call {
     Shutdown,
     End,
     Close,
+    Make,
+    Accept,
+    RecvFlags,
+    Option,
+    Lost,
 }
 
 impl Call {
     /// Whether what it came to is known only when it returns: a second trap for each call.
     pub(super) fn returns(self) -> bool {
-        !matches!(self, Call::Begin | Call::Shutdown | Call::End | Call::Close)
+        !matches!(self, Call::Begin | Call::Shutdown | Call::End | Call::Close | Call::Option | Call::Lost)
     }
 }
 
@@ -90,11 +98,37 @@ const GNUTLS: &[(&str, Call)] = &[
     ("gnutls_deinit", Call::End),
 ];
 
+/// `ssl.h` of NSS: what makes a session of a descriptor, or a session of it anew.
+const NSS: &[(&str, Call)] =
+    &[("SSL_ImportFD", Call::Make), ("SSL_ResetHandshake", Call::Begin), ("SSL_OptionSet", Call::Option)];
+
+/// `prio.h` of NSPR. `PR_AcceptRead`, `PR_SendFile` and `PR_TransmitFile` call these for a session.
+const NSPR: &[(&str, Call)] = &[
+    ("PR_Read", Call::Read),
+    ("PR_Recv", Call::RecvFlags),
+    ("PR_Write", Call::Write),
+    ("PR_Send", Call::Write),
+    ("PR_Writev", Call::Lost),
+    ("PR_Accept", Call::Accept),
+    ("PR_Shutdown", Call::Shutdown),
+    ("PR_Close", Call::Close),
+];
+
 /// Only BoringSSL has it; other libraries are told by the names of their functions.
 const BORINGSSL: &str = "SSL_get_all_version_names";
 
 /// Without these there is nothing to see.
-const NEEDED: [&str; 2] = ["SSL_read", "gnutls_record_recv"];
+const NEEDED: [&str; 4] = ["SSL_read", "gnutls_record_recv", "SSL_ImportFD", "PR_Read"];
+
+/// What a file has of its library. Those with bytes are watched first: a session that is known is known from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// Reads and writes, of sessions that another file makes, and of much else.
+    Bytes,
+    /// Makes sessions; another file reads and writes.
+    Sessions,
+    Whole,
+}
 
 /// What a probe looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,12 +153,22 @@ pub(super) struct Probe {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Watchable {
     pub(super) library: Library,
+    pub(super) part: Part,
     pub(super) probes: Vec<Probe>,
+}
+
+/// Whether there is nothing to see in a file with this part, in a process whose files have these parts.
+pub(super) fn is_alone(part: Part, parts: &[Part]) -> bool {
+    match part {
+        Part::Whole => false,
+        Part::Bytes => !parts.contains(&Part::Sessions),
+        Part::Sessions => !parts.contains(&Part::Bytes),
+    }
 }
 
 /// The symbols to look for in a file.
 pub(super) fn symbols() -> impl Iterator<Item = &'static str> {
-    SSL.iter().chain(GNUTLS).map(|(name, _)| *name).chain([BORINGSSL])
+    SSL.iter().chain(GNUTLS).chain(NSS).chain(NSPR).map(|(name, _)| *name).chain([BORINGSSL])
 }
 
 /// Whether names of symbols, one after another, have one without which there is nothing to see.
@@ -136,12 +180,22 @@ pub(super) fn may_be_in(names: &[u8]) -> bool {
 pub(super) fn watchable(found: &[(&'static str, u64)]) -> Option<Watchable> {
     let offset = |name: &str| found.iter().find(|(known, _)| *known == name).map(|(_, offset)| *offset);
     let library = match NEEDED.map(offset) {
-        [Some(_), _] if offset(BORINGSSL).is_some() => Library::BoringSsl,
-        [Some(_), _] => Library::OpenSsl,
-        [None, Some(_)] => Library::GnuTls,
-        [None, None] => return None,
+        [Some(_), ..] if offset(BORINGSSL).is_some() => Library::BoringSsl,
+        [Some(_), ..] => Library::OpenSsl,
+        [None, Some(_), ..] => Library::GnuTls,
+        [None, None, None, None] => return None,
+        [None, None, ..] => Library::Nss,
     };
-    let functions = if library == Library::GnuTls { GNUTLS } else { SSL };
+    let part = match NEEDED.map(offset) {
+        [None, None, Some(_), None] => Part::Sessions,
+        [None, None, None, Some(_)] => Part::Bytes,
+        _ => Part::Whole,
+    };
+    let functions = match library {
+        Library::GnuTls => GNUTLS.to_vec(),
+        Library::Nss => [NSS, NSPR].concat(),
+        _ => SSL.to_vec(),
+    };
     let once = |name: &str| name != "gnutls_record_send" || offset("gnutls_record_send2").is_none();
     let probes = functions
         .iter()
@@ -153,7 +207,7 @@ pub(super) fn watchable(found: &[(&'static str, u64)]) -> Option<Watchable> {
         })
         .flatten()
         .collect();
-    Some(Watchable { library, probes })
+    Some(Watchable { library, part, probes })
 }
 
 #[cfg(test)]
@@ -167,5 +221,18 @@ mod tests {
         assert_eq!(library(&[("SSL_read", 1), (BORINGSSL, 2)]), Some(Library::BoringSsl));
         assert_eq!(library(&[("gnutls_record_recv", 1)]), Some(Library::GnuTls));
         assert_eq!(library(&[("SSL_free", 1)]), None);
+    }
+
+    #[test]
+    fn nss_is_in_two_files_or_one_and_neither_half_is_enough() {
+        let part = |found: &[(&'static str, u64)]| watchable(found).map(|found| (found.library, found.part));
+        let (makes, moves) = (("SSL_ImportFD", 1), ("PR_Read", 2));
+        assert_eq!(part(&[makes]), Some((Library::Nss, Part::Sessions)));
+        assert_eq!(part(&[moves]), Some((Library::Nss, Part::Bytes)));
+        assert_eq!(part(&[makes, moves]), Some((Library::Nss, Part::Whole)));
+        assert!(is_alone(Part::Bytes, &[Part::Bytes, Part::Whole]));
+        assert!(is_alone(Part::Sessions, &[Part::Sessions]));
+        assert!(!is_alone(Part::Bytes, &[Part::Bytes, Part::Sessions]));
+        assert!(!is_alone(Part::Whole, &[Part::Whole]));
     }
 }

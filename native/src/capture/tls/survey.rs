@@ -1,6 +1,6 @@
 //! Who speaks TLS on this host, and whether its plaintext can be seen: the table of `masthead doctor`.
 
-use super::library::{self, Library, Watchable};
+use super::library::{self, Library, Part, Watchable};
 use super::linked::Search;
 use super::listeners::Listeners;
 use super::{elf, go, host};
@@ -14,13 +14,13 @@ use std::io::ErrorKind;
 /// What a file is to us.
 #[derive(Clone)]
 enum Kind {
-    Watchable(&'static str),
+    Watchable(&'static str, Part),
     /// Speaks TLS in a way that is not followed: its name, and why.
     Unseen(String, String),
     Other,
 }
 
-const NSS: &str = "NSS is not followed";
+const NSPR: &str = "the functions of NSPR that read and write for it have no symbols";
 const JAVA: &str = "Java's own TLS is not followed: its code is compiled while it runs";
 const STRIPPED: &str = "its functions have no symbols";
 const LINKED: &str = "a TLS library is linked in, without the symbols that probes need";
@@ -59,14 +59,20 @@ pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
         let listens = listeners.listens(pid);
         let asked = [Some(name.as_str()), executable.as_deref(), executable.as_deref().and_then(last_part)];
         let asked = asked.iter().flatten().any(|text| patterns.matches(&text.to_ascii_lowercase().into_bytes()));
-        for file in mapped {
-            let kind = files.entry(file.file.clone()).or_insert_with(|| kind_of(pid, &file, &mut search)).clone();
+        let mut kind_of = |file: &host::Mapped| {
+            files.entry(file.file.clone()).or_insert_with(|| kind_of(pid, file, &mut search)).clone()
+        };
+        let kinds: Vec<Kind> = mapped.iter().map(&mut kind_of).collect();
+        let part = |kind: &Kind| if let Kind::Watchable(_, part) = kind { Some(*part) } else { None };
+        let parts: Vec<Part> = kinds.iter().filter_map(part).collect();
+        for (file, kind) in mapped.into_iter().zip(kinds) {
             let unasked = "it does not listen, and tls.processes does not name it";
             let (library, why) = match kind {
-                Kind::Other => continue,
+                Kind::Other | Kind::Watchable(_, Part::Bytes) => continue,
                 Kind::Unseen(library, why) => (library, why),
-                Kind::Watchable(library) => {
+                Kind::Watchable(library, part) => {
                     let why = match () {
+                        () if library::is_alone(part, &parts) => NSPR,
                         () if !wanted.enabled => "tls.enabled is false",
                         () if asked || (wanted.listening && listens) => "",
                         () if listens => "tls.listening is false",
@@ -92,11 +98,8 @@ fn last_part(path: &str) -> Option<&str> {
 
 fn kind_of(pid: u32, mapped: &host::Mapped, search: &mut Search) -> Kind {
     let name = last_part(&mapped.path).unwrap_or_default();
-    match name {
-        "libjvm.so" => return Kind::unseen("java", JAVA),
-        // NSS has a libssl of its own.
-        "libssl3.so" => return Kind::unseen("nss", NSS),
-        _ => {}
+    if name == "libjvm.so" {
+        return Kind::unseen("java", JAVA);
     }
     let open = || mapped.open(pid);
     let functions = open().map(elf::functions);
@@ -106,11 +109,13 @@ fn kind_of(pid: u32, mapped: &host::Mapped, search: &mut Search) -> Kind {
     let functions = functions.flatten();
     let is_wide = functions.is_some();
     match library::watchable(&functions.unwrap_or_default()) {
-        Some(Watchable { library, .. }) => Kind::Watchable(library.name()),
+        Some(Watchable { library, part, .. }) => Kind::Watchable(library.name(), part),
+        // NSS has a libssl of its own.
+        None if is_wide && name == "libssl3.so" => Kind::unseen("nss", STRIPPED),
         None if is_wide && name.starts_with("libssl.so") => Kind::unseen("openssl", STRIPPED),
         None if is_wide && name.starts_with("libgnutls.so") => Kind::unseen("gnutls", STRIPPED),
         None => match open().map(go::find) {
-            Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go.name()),
+            Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go.name(), Part::Whole),
             Some(go::Found::Unseen(why)) => Kind::unseen(Library::Go.name(), why),
             Some(go::Found::Nothing) | None => linked(name, is_wide, open(), search),
         },

@@ -1,6 +1,6 @@
 //! Which processes are watched: those that speak TLS and listen, and those asked for.
 
-use super::library::{self, Watchable};
+use super::library::{self, Part, Watchable};
 use super::listeners::Listeners;
 use super::{elf, go, host, probes};
 use crate::capture::clock;
@@ -92,6 +92,9 @@ impl<'a> Watch<'a> {
                 }
             }
         }
+        let parts: Vec<Part> = self.system.iter().map(|(_, _, file)| file.part).collect();
+        self.system.retain(|(_, _, file)| !library::is_alone(file.part, &parts));
+        self.system.sort_by_key(|(_, _, file)| file.part);
     }
 
     /// Processes that are watched now.
@@ -181,10 +184,8 @@ impl<'a> Watch<'a> {
         let age = now - process.since;
         process.next_look = now + (age / 2).clamp(FIRST_LOOK, RAREST_LOOK);
         // Kernel threads, and processes that we may not look into, have nothing that we could see.
-        let Ok(mut mapped) = host::mapped(pid) else { return };
-        mapped.retain(|mapped| !process.watched.contains_key(&mapped.file));
-        let speaking = mapped.into_iter().filter_map(|mapped| self.speaks(pid, &mapped).map(|file| (mapped, file)));
-        let fresh: Vec<(host::Mapped, Rc<Watchable>)> = speaking.collect();
+        let Ok(mapped) = host::mapped(pid) else { return };
+        let fresh = self.fresh(pid, mapped);
         if fresh.is_empty() {
             return;
         }
@@ -192,9 +193,25 @@ impl<'a> Watch<'a> {
         self.note_speaking(pid, speaks);
         if self.wants(pid, &name) {
             for (mapped, file) in fresh {
-                self.watch(pid, &mapped.file, &mapped.place(pid), &file);
+                if !self.watch(pid, &mapped.file, &mapped.place(pid), &file) && file.part == Part::Bytes {
+                    // Sessions that are made but not read would be worse than none.
+                    return;
+                }
             }
         }
+    }
+
+    /// What can be watched in a process and is not yet, in the order in which it has to be.
+    fn fresh(&mut self, pid: u32, mapped: Vec<host::Mapped>) -> Vec<(host::Mapped, Rc<Watchable>)> {
+        let speaking = mapped.into_iter().filter_map(|mapped| self.speaks(pid, &mapped).map(|file| (mapped, file)));
+        let mut found: Vec<(host::Mapped, Rc<Watchable>)> = speaking.collect();
+        let parts: Vec<Part> = found.iter().map(|(_, file)| file.part).collect();
+        let watched = self.processes.get(&pid).map(|process| &process.watched);
+        found.retain(|(mapped, file)| {
+            !library::is_alone(file.part, &parts) && watched.is_none_or(|watched| !watched.contains_key(&mapped.file))
+        });
+        found.sort_by_key(|(_, file)| file.part);
+        found
     }
 
     /// A process that was asked for by name may load a library in a moment, and end soon after.
@@ -210,7 +227,9 @@ impl<'a> Watch<'a> {
         for (id, path, file) in self.system.clone() {
             if self.processes.get(&pid).is_some_and(|process| !process.watched.contains_key(&id)) {
                 self.note_speaking(pid, probes::speaks(file.library));
-                self.watch(pid, &id, &path, &file);
+                if !self.watch(pid, &id, &path, &file) && file.part == Part::Bytes {
+                    return;
+                }
             }
         }
     }
@@ -260,7 +279,8 @@ impl<'a> Watch<'a> {
         asked(name) || asked(&path) || path.rsplit('/').next().is_some_and(asked)
     }
 
-    fn watch(&mut self, pid: u32, id: &FileId, place: &Path, file: &Watchable) {
+    /// Whether it worked.
+    fn watch(&mut self, pid: u32, id: &FileId, place: &Path, file: &Watchable) -> bool {
         if self.socket_links.is_empty() {
             match probes::attach_sockets(self.skeleton) {
                 Ok(links) => self.socket_links = links,
@@ -268,9 +288,15 @@ impl<'a> Watch<'a> {
             }
         }
         match (probes::attach(self.skeleton, pid, place, file), self.processes.get_mut(&pid)) {
-            (Ok(links), Some(process)) => drop(process.watched.insert(id.clone(), links)),
-            (Err(error), _) => self.trouble = Some(format!("{} of process {pid}: {error:#}", place.display())),
-            (Ok(_), None) => {}
+            (Ok(links), Some(process)) => {
+                process.watched.insert(id.clone(), links);
+                true
+            }
+            (Err(error), _) => {
+                self.trouble = Some(format!("{} of process {pid}: {error:#}", place.display()));
+                false
+            }
+            (Ok(_), None) => false,
         }
     }
 }
