@@ -1,0 +1,78 @@
+//! What a client sends in header sections: requests, and the trailers of requests.
+
+use super::sections::{is_whole, marks, note_fault, trailers};
+use super::{Shared, Streams};
+use crate::exchange::{Log, Message};
+use crate::http1::Kind;
+use crate::http2::side::Section;
+use crate::http2::{grpc, head};
+
+impl Streams {
+    pub(super) fn request_section(
+        &mut self,
+        section: &Section,
+        message: &mut Message,
+        shared: &mut Shared<'_, impl Log>,
+    ) {
+        let id = section.stream;
+        if let Some(stream) = self.map.get_mut(&id) {
+            stream.fresh = true;
+            stream.exchange.marks.add(marks(section));
+            if let Some(request) = stream.exchange.request.as_mut() {
+                self.held += trailers(request, section, message);
+            } else if head::has_pseudo(&message.head) {
+                // Its response was read before: the place in this direction had to be found.
+                head::read(&mut message.head, Kind::Request, is_whole(section));
+                note_fault(section, message);
+                let grpc = grpc::is_call(&message.head);
+                let taken = self.take(message);
+                if let Some(stream) = self.map.get_mut(&id) {
+                    stream.grpc |= grpc;
+                    stream.exchange.request_seq = section.seq;
+                    stream.exchange.request = Some(taken);
+                }
+            }
+            self.settle(id, shared);
+            return;
+        }
+        let certain = self.certain.is_some_and(|certain| id >= certain);
+        let over = (self.gap || shared.joined) && self.closed.contains(&id);
+        if over || (id <= self.highest && certain) {
+            return;
+        }
+        // The trailers of a request that began before we looked.
+        if !certain && section.ends && !head::has_pseudo(&message.head) && !head::begins_unresolved(&message.head) {
+            return;
+        }
+        self.highest = self.highest.max(id);
+        self.certain.get_or_insert(id);
+        self.open(id, section, message, shared);
+    }
+
+    /// A request: sent, or promised.
+    pub(super) fn open(
+        &mut self,
+        id: u32,
+        section: &Section,
+        message: &mut Message,
+        shared: &mut Shared<'_, impl Log>,
+    ) {
+        self.give_up_stale(shared);
+        if self.map.contains_key(&id) {
+            return;
+        }
+        if shared.crowded || (self.map.len() >= shared.limits.streams && !self.give_up_doubtful(shared)) {
+            shared.ledger.streams_refused += 1;
+            self.close(id);
+            return;
+        }
+        head::read(&mut message.head, Kind::Request, is_whole(section));
+        note_fault(section, message);
+        let mut stream = self.fresh(id);
+        stream.grpc = grpc::is_call(&message.head);
+        stream.exchange.request_seq = section.seq;
+        stream.exchange.marks.add(marks(section));
+        stream.exchange.request = Some(self.take(message));
+        self.map.insert(id, stream);
+    }
+}

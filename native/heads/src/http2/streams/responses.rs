@@ -1,0 +1,114 @@
+//! What a server sends in header sections: interim responses, responses and their trailers.
+
+use super::sections::{is_whole, marks, note_fault, trailers};
+use super::{weight, Shared, Streams};
+use crate::exchange::{Log, Marks, Message};
+use crate::http1::Kind;
+use crate::http2::side::Section;
+use crate::http2::{grpc, head};
+
+/// Interim responses kept of one exchange, as in HTTP/1.
+const INTERIM: usize = 64;
+
+impl Streams {
+    pub(super) fn response_section(
+        &mut self,
+        section: &Section,
+        message: &mut Message,
+        shared: &mut Shared<'_, impl Log>,
+    ) {
+        let id = section.stream;
+        if !self.map.contains_key(&id) && !self.open_unasked(id, shared) {
+            return;
+        }
+        let taken = self.respond(id, section, message);
+        if let Some(stream) = self.map.get_mut(&id) {
+            stream.fresh = true;
+            stream.exchange.marks.add(marks(section));
+        }
+        self.held += taken;
+        self.settle(id, shared);
+    }
+
+    /// A response to a request that was not seen; false where it was seen and is over.
+    pub(super) fn open_unasked(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) -> bool {
+        let known = if id.is_multiple_of(2) {
+            self.pushes_certain
+        } else {
+            id <= self.highest && self.certain.is_some_and(|certain| id >= certain)
+        };
+        if known || self.closed.contains(&id) {
+            return false;
+        }
+        self.give_up_stale(shared);
+        if shared.crowded || (self.map.len() >= shared.limits.streams && !self.give_up_doubtful(shared)) {
+            shared.ledger.streams_refused += 1;
+            return false;
+        }
+        let mut stream = self.fresh(id);
+        if shared.joined {
+            stream.exchange.marks.add(Marks::JOINED);
+        } else if self.gap {
+            stream.exchange.marks.add(Marks::GAP);
+        }
+        self.map.insert(id, stream);
+        true
+    }
+
+    /// Gives a section of the server to its exchange; returns the bytes that it keeps.
+    pub(super) fn respond(&mut self, id: u32, section: &Section, message: &mut Message) -> usize {
+        let whole = is_whole(section);
+        let mut spare = self.messages.pop().unwrap_or_default();
+        let Some(stream) = self.map.get_mut(&id) else { return 0 };
+        let (exchange, content) = (&mut stream.exchange, stream.content[1]);
+        let is_head = head::has_pseudo(&message.head);
+        let maybe_head = is_head || head::begins_unresolved(&message.head) || !section.ends;
+        let known = exchange.response.as_ref();
+        // What came with a status that is not known was an interim response where another head follows it: one with a
+        // status, or with which the message doesn't end, as it does with trailers (RFC 9113, section 8.1).
+        let was_interim = known.is_some_and(|known| {
+            (is_head || !section.ends)
+                && !content
+                && known.head.status.is_none()
+                && head::begins_unresolved(&known.head)
+        });
+        if was_interim && exchange.interim.len() < INTERIM {
+            let mut interim = exchange.response.take().unwrap_or_default();
+            interim.complete = true;
+            exchange.interim.push(interim);
+        }
+        match exchange.response.as_mut() {
+            Some(response) => {
+                self.messages.push(spare);
+                return trailers(response, section, message);
+            }
+            None if !maybe_head => {
+                // The head was not seen.
+                spare.first_byte = message.first_byte;
+                spare.head.version = Some((2, 0));
+                let added = trailers(&mut spare, section, message);
+                exchange.response = Some(spare);
+                return added;
+            }
+            None => {}
+        }
+        head::read(&mut message.head, Kind::Response, whole);
+        note_fault(section, message);
+        let interim = matches!(message.head.status, Some(100..=199)) && !section.ends;
+        if interim && exchange.interim.len() >= INTERIM {
+            exchange.marks.add(Marks::CUT);
+            self.messages.push(spare);
+            return 0;
+        }
+        std::mem::swap(&mut spare, message);
+        let added = weight(&spare);
+        if interim {
+            spare.complete = section.marks == Marks::default() && !section.broken_off;
+            exchange.interim.push(spare);
+        } else {
+            stream.grpc |= exchange.request.is_none() && grpc::is_call(&spare.head);
+            exchange.response = Some(spare);
+        }
+        added
+    }
+}
