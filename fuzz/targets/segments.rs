@@ -10,8 +10,9 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
     let mut log = Rows::default();
-    let socket = input.byte() & 1 == 1;
-    let limits = Limits { max_head_bytes: 256, connections: 2, waiting: 3, streams: 4, socket };
+    let kind = input.byte();
+    let (socket, memory) = (kind & 1 == 1, if kind & 2 == 0 { 1 << 20 } else { 2 << 10 });
+    let limits = Limits { max_head_bytes: 256, connections: 2, waiting: 3, streams: 4, memory, socket };
     let mut connections = Connections::new(limits);
     while !input.0.is_empty() {
         let (what, flags) = (input.byte(), input.byte());
