@@ -30,11 +30,14 @@ def _command(directory: Path, port: int) -> list[str]:
     return [sys.executable, str(APPS / "grpc_server.py"), str(port), str(directory / "record")]
 
 
+SPEC = Spec("grpcio", (), _command, ("grpc",))
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     directory = tmp_path / "server"
     directory.mkdir()
-    with serving(Spec("grpcio", (), _command, ("grpc",)), directory) as running:
+    with serving(SPEC, directory) as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from tests.e2e.servers import APACHE, APPS, Server, Spec, build_go
 from tests.e2e.servers_h2c import GO, HAPROXY, NGINX, regular
 from tests.e2e.test_h2c import HASTY, SECRETS, calls, request
 from tests.e2e.test_tls import config, started
-from tests.e2e.tls_servers import client_context, make_certificate
+from tests.e2e.tls_servers import NODE16, caddy, client_context, make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,10 +88,12 @@ SPECS = [
     Spec("nginx", ("nginx", "openssl"), _nginx),
     Spec("haproxy", ("haproxy", "openssl"), _haproxy),
     Spec("apache", ("apache2", "openssl"), _apache),
+    Spec("caddy", ("caddy", "openssl"), caddy),
     Spec("nghttpd", ("nghttpd", "openssl"), _nghttpd),
     Spec("hypercorn", ("openssl",), _hypercorn, ("hypercorn", "h2")),
     Spec("go", ("go", "openssl"), _go),
     Spec("node", ("node", "openssl"), _script("node", str(APPS / "http2.js"))),
+    Spec("node16", (NODE16, "openssl"), _script(NODE16, str(APPS / "http2.js"))),
     Spec("h2", ("openssl",), _script(sys.executable, str(APPS / "h2_server.py")), ("h2",)),
     Spec("h2-blocking", ("openssl",), _script(sys.executable, str(APPS / "h2_blocking.py")), ("h2",)),
 ]

@@ -16,11 +16,11 @@ import pytest
 
 from tests.e2e.capture import ledgers
 from tests.e2e.processes import executable
-from tests.e2e.rows import assert_row, quality, request_fields, response_fields, role, targets
+from tests.e2e.rows import assert_row, quality, role, targets
 from tests.e2e.servers import APPS, Server, Spec
 from tests.e2e.test_framing import get
 from tests.e2e.test_servers import REQUESTS, assert_process, assert_view
-from tests.e2e.test_tls import again_until_seen, assert_tls, config, started
+from tests.e2e.test_tls import assert_tls, config, started
 from tests.e2e.tls_servers import NGINX_TLS, client_context, make_certificate
 from tests.e2e.waiting import wait_for
 from tests.e2e.wire import Conn, Head
@@ -137,30 +137,6 @@ def test_each_call_is_one_row_at_each_end_equal_to_what_both_saw(
         assert_process(mine, {os.getpid(): executable(os.getpid())})
         assert_process(theirs, files)
         assert_view(theirs, view)
-
-
-def test_libcurl_is_seen_as_the_client(nginx: Server, capture_with: Callable[..., Capture], tmp_path: Path) -> None:
-    command = [sys.executable, str(APPS / "curl_nss.py")]
-    command += [f"https://127.0.0.1:{nginx.port}/orders/{number}" for number in (1, 2)]
-    name = Path(executable(os.getpid())).name
-    capture = capture_with(directory=config(tmp_path / "curl", f'processes = ["{name}"]'))
-
-    def call() -> None:
-        done = subprocess.run(command, check=False, timeout=20, capture_output=True, text=True)
-        if "cannot open shared object" in done.stderr:
-            pytest.skip("libcurl3-nss is not installed")
-        assert done.returncode == 0, done.stderr
-
-    again_until_seen(capture, nginx, call, "client")
-    rows = capture.finish(nginx.port)
-    last = rows[-1]["client"]
-    called, served = (role([row for row in rows if row["client"] == last], end) for end in ("client", "server"))
-    assert targets(called) == targets(served) == ["/orders/1", "/orders/2"]
-    for mine, theirs in zip(called, served, strict=True):
-        assert request_fields(mine) == request_fields(theirs)
-        assert response_fields(mine) == response_fields(theirs)
-        assert mine["masthead"]["tls_library"] == "nss"
-        assert quality(mine) == quality(theirs) == []
 
 
 def test_a_program_that_reads_its_input_by_nspr_is_seen_for_what_it_sends(

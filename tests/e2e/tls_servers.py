@@ -5,14 +5,18 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.servers import APACHE, APPS, GO, NGINX, Server, Spec, build_go
+from tests.e2e.servers import APACHE, APPS, CADDY, GO, NGINX, Server, Spec, build_go
 from tests.e2e.wire import Conn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+NODE16 = str(Path(__file__).parents[2] / ".servers" / "node16" / "node")
+"""Node with OpenSSL 1.1, linked in (`dev/servers node16`)."""
 
 CERTIFICATE = "certificate.pem"
 KEY = "key.pem"
@@ -85,6 +89,16 @@ def _apache(directory: Path, port: int) -> list[str]:
     return ["apache2", "-f", str(config), "-DFOREGROUND"]
 
 
+def caddy(directory: Path, port: int) -> list[str]:
+    """Return the command of Caddy with HTTP/1 and HTTP/2, without QUIC."""
+    certificate, key = make_certificate(directory)
+    text = CADDY.format(directory=directory, port=port)
+    text = text.replace("auto_https off", "auto_https off\n  servers {\n    protocols h1 h2\n  }")
+    text = text.replace(f"http://127.0.0.1:{port} {{", f"https://127.0.0.1:{port} {{\n  tls {certificate} {key}")
+    (directory / "Caddyfile").write_text(text)
+    return ["caddy", "run", "--config", str(directory / "Caddyfile"), "--adapter", "caddyfile"]
+
+
 def _haproxy(directory: Path, port: int) -> list[str]:
     make_certificate(directory)
     config = directory / "haproxy.cfg"
@@ -104,9 +118,9 @@ def _python(directory: Path, port: int) -> list[str]:
     return [sys.executable, str(APPS / "tls_recorder.py"), str(port), str(directory / "record"), *files]
 
 
-def _node(directory: Path, port: int) -> list[str]:
+def _node(directory: Path, port: int, program: str = "node") -> list[str]:
     files = map(str, make_certificate(directory))
-    return ["node", str(APPS / "tls_raw_headers.js"), str(port), str(directory / "record"), *files]
+    return [program, str(APPS / "tls_raw_headers.js"), str(port), str(directory / "record"), *files]
 
 
 def _h11(directory: Path, port: int) -> list[str]:
@@ -137,10 +151,12 @@ TLS_SPECS = [
     NGINX_TLS,
     Spec("apache", ("apache2", "openssl"), _apache),
     Spec("haproxy", ("haproxy", "openssl"), _haproxy),
+    Spec("caddy", ("caddy", "openssl"), caddy),
     Spec("http.server", ("openssl",), _python),
     Spec("h11", ("openssl",), _h11, ("h11",)),
     Spec("uvicorn", ("openssl",), _uvicorn, ("uvicorn", "h11")),
     Spec("node", ("node", "openssl"), _node),
+    Spec("node16", (NODE16, "openssl"), partial(_node, program=NODE16)),
     Spec("go", ("go", "openssl"), _go()),
     Spec("go-stripped", ("go", "openssl"), _go("-ldflags=-s -w", "-buildmode=pie")),
 ]
