@@ -63,3 +63,19 @@ def test_clients_are_known_there_and_servers_are_not(guest: dict[str, Any]) -> N
     assert [row["process"]["pid"] for row in clients] == [guest["pid"]] * 2
     assert [quality(row) for row in clients] == [[]] * 2
     assert [quality(row) for row in servers] == [["process_unknown"]] * 2
+
+
+def test_calls_inside_tls_are_logged_without_addresses(guest: dict[str, Any]) -> None:
+    rows = [row for row in map(json.loads, guest["run"]["rows"].splitlines()) if row["masthead"]["source"] == "tls"]
+    for end in ("server", "client"):
+        mine = role(rows, end)
+        assert targets(mine) == ["/orders", "/orders/7"]
+        assert [row["http"]["response"]["status_code"] for row in mine] == [201, 200]
+        assert [row["http"]["request"]["body"]["size"] for row in mine] == [10_000, 0]
+        assert ["X-Tenant", "acme"] in request_fields(mine[0])
+        for row in mine:
+            assert ["X-Served-By", "guest"] in response_fields(row)
+            assert row["process"]["pid"] == guest["pid"]
+            assert quality(row) == []
+            # No tracepoint tells which socket a thread reads from or writes to.
+            assert row["client"] == row["server"] == {}

@@ -31,10 +31,11 @@ _LEFT_OUT: Final = re.compile(
 """Parts of Python that nothing in the guest imports: large, or in need of further libraries."""
 
 
-def write_image(image: IO[bytes], busybox: Path) -> None:
-    """Write the initramfs."""
+def write_image(image: IO[bytes], busybox: Path, more: Iterable[Path]) -> None:
+    """Write the initramfs, with more files at its root."""
     files = {"/init": _HERE / "init", "/bin/busybox": busybox, str(INTERPRETER): INTERPRETER}
     files |= {str(file): file for file in _below(Path(sysconfig.get_path("stdlib")))}
+    files |= {f"/{file.name}": file for file in more}
     files |= _packages()
     files |= {str(file): file for file in _libraries(files.values())}
     archive = _Archive(image)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from signal import SIGINT
@@ -45,8 +46,18 @@ def _programs() -> dict[str, Any]:
     return {"status": done.returncode, "programs": done.stdout, "words": done.stderr}
 
 
+def _server() -> ThreadingHTTPServer:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 def _run() -> dict[str, Any]:
-    """Make a call with a body, and one with a chunked answer after it, while masthead runs."""
+    """Make the same calls without and with TLS while masthead runs, which finds the server with TLS there already."""
+    secured = _server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("/certificate.pem", "/key.pem")
+    secured.socket = context.wrap_socket(secured.socket, server_side=True)
     child = subprocess.Popen(run_command(Path("/tmp")), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     assert child.stderr
     before = b""
@@ -54,24 +65,30 @@ def _run() -> dict[str, Any]:
     for line in child.stderr:
         before += line
         if READY in line:
-            port = _calls()
+            plain = _server()
+            port = plain.server_port
+            _call(HTTPConnection("127.0.0.1", port))
+            _call(HTTPSConnection("127.0.0.1", secured.server_port, context=_anybody()))
             break
     child.send_signal(SIGINT)
     rows, words = child.communicate()
     return {"status": child.returncode, "rows": rows.decode(), "words": (before + words).decode(), "port": port}
 
 
-def _calls() -> int:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        client = HTTPConnection("127.0.0.1", server.server_port)
-        client.request("POST", "/orders", body=b"b" * 10_000, headers={"X-Tenant": "acme"})
-        client.getresponse().read()
-        client.request("GET", "/orders/7")
-        client.getresponse().read()
-        client.close()
-        server.shutdown()
-        return server.server_port
+def _anybody() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _call(client: HTTPConnection) -> None:
+    """Make a call with a body, and one with a chunked answer after it."""
+    client.request("POST", "/orders", body=b"b" * 10_000, headers={"X-Tenant": "acme"})
+    client.getresponse().read()
+    client.request("GET", "/orders/7")
+    client.getresponse().read()
+    client.close()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from tests.e2e.tls_servers import make_certificate
 from tests.kernel.guest.image import INTERPRETER, write_image
 
 _QEMU: Final = "qemu-system-x86_64"
@@ -20,6 +21,7 @@ _COMMANDS: Final = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
     "ldd": "libc-bin",
+    "openssl": "openssl",
     "setpriv": "util-linux",
 }
 """What this takes, and the packages that bring it."""
@@ -53,7 +55,7 @@ def boot() -> dict[str, Any]:
         busybox = _unpacked("busybox-static", directory / "busybox", end) / "bin/busybox"
         image = directory / "initramfs"
         with image.open("wb") as file:
-            write_image(file, busybox)
+            write_image(file, busybox, make_certificate(directory))
         (kernel,) = (stock / "boot").glob("vmlinuz-*")
         return _emulate(kernel, image, directory, end)
 
