@@ -11,7 +11,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -347,6 +347,23 @@ def rows_open(capture: Capture) -> bool:
     capture.send(signal.SIGUSR1)
     accounts = ledgers(capture.words.text())
     return bool(accounts) and accounts[-1][0].get("rows.open", 0) > 0
+
+
+def test_processes_that_end_soon_are_not_looked_for(capture_with: Callable[..., Capture], tmp_path: Path) -> None:
+    capture = capture_with(directory=config(tmp_path / "short"))
+    before, began = processor_seconds(capture.child.pid), monotonic()
+    for _ in range(12):
+        subprocess.run(["sleep", "0.02"], check=True, timeout=20)
+        sleep(0.2)
+    # Nobody calls: looking for who is gone, again and again, would take a whole processor.
+    assert processor_seconds(capture.child.pid) - before < (monotonic() - began) / 2
+    capture.finish(None)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process's threads, in seconds."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 10**9
 
 
 def test_no_probe_is_put_where_tls_is_turned_off(

@@ -171,7 +171,14 @@ impl<'a> Watch<'a> {
 
     fn look(&mut self, pid: u32) {
         let now = Instant::now();
-        let Some((name, start)) = host::identity(pid).filter(|_| !self.own.contains(&pid)) else { return };
+        if self.own.contains(&pid) {
+            return;
+        }
+        let Some((name, start)) = host::identity(pid) else {
+            // It is gone. If it stayed known, it would be due at once, again and again until the next list.
+            self.forget(pid);
+            return;
+        };
         let process = self.processes.entry(pid).or_insert_with(|| Process {
             start,
             looked: 0,
