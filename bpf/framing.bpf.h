@@ -109,7 +109,7 @@ static __always_inline void on_line(struct walk *walk, const __u8 *line, __u32 s
 		else if ((line[0] | 0x20) == 'c' || (line[0] | 0x20) == 't')
 			read_field(&walk->slot->number, line, size, flow);
 		else if (flow->status == 101)
-			read_upgrade(line, size, flow);
+			flow->found |= upgrade_in((const struct line *)line, size);
 		return;
 	case FLOW_DATA_END:
 		flow->state = empty ? FLOW_SIZE : FLOW_UNSURE;

@@ -252,16 +252,28 @@ static __always_inline void read_field(struct number *number, const __u8 *line, 
 		flow->found |= FOUND_TROUBLE;
 }
 
+struct line {
+	__u8 bytes[LINE_KEPT];
+};
+
 /*
  * `Upgrade: websocket` (RFC 6455, section 4.2.2) or `Upgrade: h2c` (RFC 7540, section 3.2) in the head of a 101, and no
- * other protocol behind it.
+ * other protocol behind it: FOUND_WEBSOCKET, FOUND_H2C, or 0.
+ *
+ * Not static: such functions are verified by themselves, once, and not again wherever they are called from. It was a third
+ * of all that the verifier had to do.
  */
-static __always_inline void read_upgrade(const __u8 *line, __u32 size, struct flow *flow)
+__noinline int upgrade_in(const struct line *kept, __u32 size)
 {
 	__u32 at = 8;
 
+	if (!kept)
+		return 0;
+
+	const __u8 *line = kept->bytes;
+
 	if ((word_at(line) | BYTES(0x20)) != WORD('u', 'p', 'g', 'r', 'a', 'd', 'e', ':' | 0x20))
-		return;
+		return 0;
 #pragma unroll
 	for (int n = 0; n < 8; n++)
 		if (line[at] == ' ' || line[at] == '\t')
@@ -271,10 +283,11 @@ static __always_inline void read_upgrade(const __u8 *line, __u32 size, struct fl
 
 	if ((word_at(line + at) | BYTES(0x20)) == WORD('w', 'e', 'b', 's', 'o', 'c', 'k', 'e') &&
 	    (line[at + 8] | 0x20) == 't' && (rest == 9 || (rest == 10 && line[at + 9] == '\r')))
-		flow->found |= FOUND_WEBSOCKET;
-	else if (((word_at(line + at) | BYTES(0x20)) & FIRST(3)) == (WORD('h', '2', 'c', 0, 0, 0, 0, 0)) &&
-	         (rest == 3 || (rest == 4 && line[at + 3] == '\r')))
-		flow->found |= FOUND_H2C;
+		return FOUND_WEBSOCKET;
+	if (((word_at(line + at) | BYTES(0x20)) & FIRST(3)) == (WORD('h', '2', 'c', 0, 0, 0, 0, 0)) &&
+	    (rest == 3 || (rest == 4 && line[at + 3] == '\r')))
+		return FOUND_H2C;
+	return 0;
 }
 
 /* A request line's method, or a status line's code. */
