@@ -16,6 +16,7 @@ DEADLINE = float(os.environ.get("MASTHEAD_TEST_DEADLINE", "20"))
 """Seconds after which a condition counts as never met; generous, because machines have slow spells."""
 
 _PAUSE = 0.01
+_GATHER = 0.05
 
 
 def wait_for(condition: Callable[[], T | None], what: str, deadline: float = DEADLINE) -> T:
@@ -74,6 +75,8 @@ class Lines:
                     message = f"{why}: {what}; got:\n{b''.join(self._lines[-60:]).decode(errors='replace')}"
                     raise AssertionError(message)
                 self._news.wait(left)
+                # Lines come by thousands, and `found` reads all of them each time.
+                self._news.wait_for(lambda: self._ended, min(left, _GATHER))
 
     def finish(self, deadline: float = DEADLINE) -> list[bytes]:
         """Return all lines after the stream's end."""
