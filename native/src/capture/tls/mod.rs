@@ -30,6 +30,8 @@ pub(crate) struct Report {
     pub(crate) trouble: Option<String>,
 }
 
+/// Lists of `/proc` at the start, at most: on a host where processes are made all the time there is no end of them.
+const FIRST_LISTS: usize = 4;
 /// The counters are read this often.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
@@ -101,7 +103,14 @@ fn run(options: &Options, shared: &Shared, ready: &Sender<()>, inbox: &Receiver<
         Ok(watch) => watch,
         Err(failure) => return tell(&|report| report.trouble = Some(failure.to_string())),
     };
+    // Until nobody is left who may have been forked while the others were looked at.
     let mut wait = watch.work();
+    for _ in 0..FIRST_LISTS {
+        if !wait.is_zero() {
+            break;
+        }
+        wait = watch.work();
+    }
     let update = |watch: &watch::Watch<'_>| {
         tell(&|report| {
             report.processes = watch.watched();

@@ -126,8 +126,9 @@ impl<'a> Watch<'a> {
         let now = Instant::now();
         self.listeners.forget();
         if self.listed.is_none_or(|at| now - at >= LIST_EVERY) {
-            self.list();
+            // Before, since whom a process forked meanwhile asks for another list.
             self.listed = Some(now);
+            self.list();
         }
         let due = self.processes.iter().filter(|(_, known)| known.next_look <= now);
         let due: Vec<u32> = due.map(|(pid, _)| *pid).collect();
