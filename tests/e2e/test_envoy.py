@@ -34,10 +34,10 @@ from tests.e2e.rows import (
 )
 from tests.e2e.servers_envoy import answering, proxying
 from tests.e2e.test_h2c import assert_call, request
-from tests.e2e.test_servers import REQUESTS, assert_no_secret, assert_view
+from tests.e2e.test_servers import REQUESTS, assert_no_secret, assert_view, make_calls
 from tests.e2e.test_tls import assert_tls, config, started
 from tests.e2e.tls_servers import client_context, connect
-from tests.e2e.wire import Conn, Head
+from tests.e2e.wire import Conn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,17 +66,15 @@ def assert_ends(pair: tuple[Row, Row], server: Server, client: int) -> None:
 
 def test_as_a_proxy_of_http1_both_sides_are_rows_equal_to_what_each_end_saw(capture: Capture, tmp_path: Path) -> None:
     upstream_spec = named(servers.SPECS, "http.server")
-    with running(upstream_spec, tmp_path / "upstream") as upstream:
-        heads: list[tuple[Head, Head]] = []
-        with running(proxying(upstream.port, http2=False), tmp_path / "envoy") as envoy:
-            with Conn.connect("127.0.0.1", envoy.port) as client:
-                for text in REQUESTS:
-                    sent = text.format(port=envoy.port).encode()
-                    response = client.call(sent)
-                    heads.append((Head(sent.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), response.head))
-            views = upstream.views(len(REQUESTS))
-            rows = capture.finish(None)
-            front, back = both_sides(rows, envoy, upstream)
+    with (
+        running(upstream_spec, tmp_path / "upstream") as upstream,
+        running(proxying(upstream.port, http2=False), tmp_path / "envoy") as envoy,
+    ):
+        with Conn.connect("127.0.0.1", envoy.port) as client:
+            heads = make_calls(client, envoy)
+        views = upstream.views(len(REQUESTS))
+        rows = capture.finish(None)
+        front, back = both_sides(rows, envoy, upstream)
     assert len(front) == len(back) == len(REQUESTS)
     for pair, (request_head, response_head) in zip(front, heads, strict=True):
         for row in pair:
@@ -177,11 +175,8 @@ def assert_unseen(server: Server) -> None:
 
 
 def test_behind_tls_of_http1_there_are_rows_of_the_client_alone(secured: Server, watched: Capture) -> None:
-    heads: list[tuple[Head, Head]] = []
     with connect(secured) as client:
-        for text in REQUESTS:
-            sent = text.format(port=secured.port).encode()
-            heads.append((Head(sent.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), client.call(sent).head))
+        heads = make_calls(client, secured)
         port = client.port
     secured.views(len(REQUESTS))
     assert_unseen(secured)

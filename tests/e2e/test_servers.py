@@ -50,14 +50,16 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> object:
         yield running
 
 
+def make_calls(client: Conn, server: Server) -> list[tuple[Head, Head]]:
+    """Make all REQUESTS on one connection; return the heads that went out and came back."""
+    made = [text.format(port=server.port).encode() for text in REQUESTS]
+    return [(Head(sent.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), client.call(sent).head) for sent in made]
+
+
 def test_each_call_is_one_row_at_each_end_equal_to_the_bytes_that_passed(server: Server, capture: Capture) -> None:
-    heads: list[tuple[Head, Head]] = []
     with Conn.connect("127.0.0.1", server.port) as client:
         own_port = client.port
-        for text in REQUESTS:
-            request = text.format(port=server.port).encode()
-            response = client.call(request)
-            heads.append((Head(request.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), response.head))
+        heads = make_calls(client, server)
     views = server.views(len(REQUESTS))
     files = server.executables()
     pairs = both_ends(capture.finish(server.port))

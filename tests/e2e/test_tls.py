@@ -21,7 +21,7 @@ from tests.e2e.processes import executable
 from tests.e2e.rows import assert_row, quality, request_fields, response_fields, role, targets
 from tests.e2e.servers import APPS, Server, Spec, serving
 from tests.e2e.test_framing import get
-from tests.e2e.test_servers import REQUESTS, assert_process, assert_view, sent_by
+from tests.e2e.test_servers import assert_process, assert_view, make_calls, sent_by
 from tests.e2e.tls_servers import GNUTLS_TLS, NGINX_TLS, TLS_SPECS, client_context, connect, make_certificate
 from tests.e2e.waiting import wait_for
 from tests.e2e.wire import Head
@@ -75,28 +75,30 @@ def assert_tls(row: Row, server: Server, port: int) -> None:
     assert row["client"] == {"address": "127.0.0.1", "port": port}
 
 
-def test_each_call_is_one_row_at_each_end_equal_to_what_both_saw(server: Server, both: Capture) -> None:
-    heads: list[tuple[Head, Head]] = []
-    with connect(server) as client:
-        port = client.port
-        for text in REQUESTS:
-            request = text.format(port=server.port).encode()
-            response = client.call(request)
-            heads.append((Head(request.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), response.head))
-    views = server.views(len(REQUESTS)) if server.record.exists() else [None] * len(REQUESTS)
-    files = server.executables()
-    rows = both.finish(server.port)
+def assert_both_saw(
+    rows: list[Row], server: Server, port: int, heads: list[tuple[Head, Head]], files: dict[int, str]
+) -> list[Row]:
+    """Fail unless this process, a client on this port, and the server have a row for each call; return the server's."""
     served, called = role(rows, "server"), role(rows, "client")
-
-    assert len(served) == len(called) == len(REQUESTS)
-    for mine, theirs, (request_head, response_head), view in zip(called, served, heads, views, strict=True):
+    assert len(served) == len(called) == len(heads)
+    for mine, theirs, (request_head, response_head) in zip(called, served, heads, strict=True):
         for row in (mine, theirs):
             assert_row(row, request_head, response_head)
             assert_tls(row, server, port)
         assert_process(mine, {os.getpid(): executable(os.getpid())})
         assert_process(theirs, files)
-        if view:
-            assert_view(theirs, view)
+    return served
+
+
+def test_each_call_is_one_row_at_each_end_equal_to_what_both_saw(server: Server, both: Capture) -> None:
+    with connect(server) as client:
+        port = client.port
+        heads = make_calls(client, server)
+    views = server.views(len(heads)) if server.record.exists() else []
+    files = server.executables()
+    served = assert_both_saw(both.finish(server.port), server, port, heads, files)
+    for row, view in zip(served, views, strict=bool(views)):
+        assert_view(row, view)
 
 
 def test_pipelined_requests_are_told_apart(nginx: Server, both: Capture) -> None:

@@ -19,8 +19,8 @@ from tests.e2e.processes import executable
 from tests.e2e.rows import assert_row, quality, role, targets
 from tests.e2e.servers import APPS, Server, Spec
 from tests.e2e.test_framing import get
-from tests.e2e.test_servers import REQUESTS, assert_process, assert_view
-from tests.e2e.test_tls import assert_tls, config, started
+from tests.e2e.test_servers import assert_process, assert_view, make_calls
+from tests.e2e.test_tls import assert_both_saw, assert_tls, config, started
 from tests.e2e.tls_servers import NGINX_TLS, client_context, make_certificate
 from tests.e2e.waiting import wait_for
 from tests.e2e.wire import Conn, Head
@@ -116,27 +116,16 @@ def inside_tls(rows: list[Any], end: str, pid: int) -> list[Any]:
 def test_each_call_is_one_row_at_each_end_equal_to_what_both_saw(
     server: Server, nss: ModuleType, both: Capture
 ) -> None:
-    heads: list[tuple[Head, Head]] = []
     with connect(nss, server.port) as client:
         port = client.port
-        for text in REQUESTS:
-            request = text.format(port=server.port).encode()
-            response = client.call(request)
-            heads.append((Head(request.split(b"\r\n\r\n")[0] + b"\r\n\r\n"), response.head))
-    views = server.views(len(REQUESTS))
+        heads = make_calls(client, server)
+    views = server.views(len(heads))
     files = server.executables()
     rows = both.finish(server.port)
-    served, called = role(rows, "server"), role(rows, "client")
-
-    assert len(served) == len(called) == len(REQUESTS)
-    for mine, theirs, (request_head, response_head), view in zip(called, served, heads, views, strict=True):
-        for row in (mine, theirs):
-            assert_row(row, request_head, response_head)
-            assert_tls(row, server, port)
-            assert row["masthead"]["tls_library"] == "nss"
-        assert_process(mine, {os.getpid(): executable(os.getpid())})
-        assert_process(theirs, files)
-        assert_view(theirs, view)
+    served = assert_both_saw(rows, server, port, heads, files)
+    for row, view in zip(served, views, strict=True):
+        assert_view(row, view)
+    assert {row["masthead"]["tls_library"] for row in rows} == {"nss"}
 
 
 def test_a_program_that_reads_its_input_by_nspr_is_seen_for_what_it_sends(

@@ -5,70 +5,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from masthead.delivery import Again, Delivery, Limits, Load, Outcome, Refused, Sent, Spool, TooLarge
-from masthead.delivery.backoff import Backoff
 from tests.e2e.waiting import wait_for
+from tests.unit.delivery_server import QUICK, Never, Server, delivery
 from tests.unit.test_delivery_spool import LARGE, killed, numbers, some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-
-QUICK = Limits(seconds=0.0, grace=2.0)
-
-
-class Server:
-    """Takes loads, as the answers say that are given it; then all of them."""
-
-    def __init__(self, *answers: Outcome) -> None:
-        self.answers = list(answers)
-        self.loads: list[tuple[list[int], str]] = []
-        self.open = threading.Event()
-        self.open.set()
-        self.closed = False
-
-    def send(self, load: Load) -> Outcome:
-        self.open.wait(10)
-        answer = self.answers.pop(0) if self.answers else Sent(bytes=load.batch.num_rows)
-        if isinstance(answer, Sent):
-            rows = [row for place, row in enumerate(numbers(load.batch)) if place not in answer.again]
-            self.loads.append((rows[answer.refused :], load.token))
-        return answer
-
-    def close(self) -> None:
-        self.closed = True
-
-    @property
-    def rows(self) -> list[int]:
-        return [row for rows, _ in self.loads for row in rows]
-
-
-class Never(Server):
-    """Is down."""
-
-    def send(self, load: Load) -> Outcome:
-        self.loads.append((numbers(load.batch), load.token))
-        return Again("connection refused")
-
-
-@contextmanager
-def delivery(
-    server: Server, spool: Spool | None = None, limits: Limits = QUICK, said: list[str] | None = None
-) -> Iterator[Delivery]:
-    messages: list[str] = [] if said is None else said
-    made = Delivery("db", server, limits, spool, tell=messages.append, backoff=Backoff(lambda: 0.0))
-    made.start()
-    try:
-        yield made
-    finally:
-        made.close()
-        counts = made.account.counts()
-        assert counts["waiting"] == (spool.rows if spool else 0)
 
 
 @pytest.fixture(autouse=True)
@@ -270,23 +217,6 @@ def test_closing_gives_up_after_its_grace_and_says_what_is_lost() -> None:
     assert "10 are lost" in said[-1]
 
 
-def test_trouble_with_the_spool_does_not_end_the_sending(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    server, said = Server(Again("busy")), list[str]()
-    failing = [OSError(5, "Input/output error")]
-    given: Callable[[int, int], Load | None] = spool.next
-
-    def next_(rows: int, size: int) -> Load | None:
-        if failing:
-            raise failing.pop()
-        return given(rows, size)
-
-    monkeypatch.setattr(spool, "next", next_)
-    with delivery(server, spool, said=said) as sink:
-        sink.write(some(0, 10))
-        wait_for(lambda: len(server.rows) == 10, "the rows are sent")
-    assert any("Input/output error; trying again" in message for message in said)
-
-
 def test_a_half_that_waits_is_found_again_by_the_next_process(tmp_path: Path) -> None:
     class Small(Never):
         def send(self, load: Load) -> Outcome:
@@ -352,34 +282,6 @@ def test_rests_of_rests_are_kept_however_often(spool: Spool) -> None:
     assert sink.account.dropped == 0
 
 
-def test_with_a_full_disk_rows_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path / "spool", LARGE)
-    monkeypatch.setattr(spool, "append", lambda _: False)
-    monkeypatch.setattr(spool, "_write", lambda *_: False)
-    server = Server(Again("busy"), Again("busy"))
-    with delivery(server, spool) as sink:
-        for first in range(0, 50, 10):
-            assert sink.write(some(first, 10)) == 0
-        wait_for(lambda: len(server.rows) == 50, "all is sent")
-    assert sink.account.dropped == 0
-    assert sorted(server.rows) == list(range(50))
-
-
-def test_a_disk_that_can_not_sync_ends_nothing(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(spool, "sync", refused)
-    monkeypatch.setattr("masthead.delivery.worker._SYNC_SECONDS", 0.0)
-    server, said = Server(Again("busy"), Again("busy")), list[str]()
-    with delivery(server, spool, said=said) as sink:
-        sink.write(some(0, 10))
-        wait_for(lambda: len(server.rows) == 10, "the rows are sent")
-        sink.write(some(10, 10))
-    assert server.rows == list(range(20))
-    assert any("Input/output error" in message for message in said)
-
-
 def test_rows_that_left_without_their_fields_are_counted_and_told() -> None:
     said: list[str] = []
     with delivery(Server(Sent(cut=2)), said=said) as sink:
@@ -419,43 +321,6 @@ def test_a_server_that_refuses_rows_is_no_longer_away(spool: Spool, answer: Outc
         sink.write(some(0, 1))
         wait_for(lambda: sink.account.waiting == 0, "it is settled")
     assert any("takes rows again" in message for message in said)
-
-
-class SlowDisk(Spool):
-    """Puts rows back when it is told to, as a disk does that is busy."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, LARGE)
-        self.writing, self.may = threading.Event(), threading.Event()
-
-    def put_back(self, loads: Sequence[Load]) -> list[Load]:
-        self.writing.set()
-        self.may.wait(20)
-        return super().put_back(loads)
-
-
-def test_rows_that_a_slow_disk_still_takes_at_the_end_are_not_lost(tmp_path: Path) -> None:
-    spool, said = SlowDisk(tmp_path), list[str]()
-    sink = Delivery("db", Never(), Limits(seconds=0, grace=0.05), spool, tell=said.append)
-    sink.write(some(0, 10))
-    assert spool.writing.wait(20)
-    threading.Timer(2.0, spool.may.set).start()
-    sink.close()
-    assert (sink.account.dropped, sink.account.waiting) == (0, 10)
-    assert said[-1] == "db: 10 rows wait in the spool for the next start"
-    assert Spool(tmp_path, LARGE).rows == 10
-
-
-def test_a_disk_that_does_not_come_to_an_end_is_told_and_nothing_is_called_lost(tmp_path: Path) -> None:
-    spool, said = SlowDisk(tmp_path), list[str]()
-    sink = Delivery("db", Never(), Limits(seconds=0, grace=0.05, disk=0.1), spool, tell=said.append)
-    sink.write(some(0, 10))
-    assert spool.writing.wait(20)
-    sink.close()
-    assert sink.account.dropped == 0
-    assert "the disk is slow: 10 rows are still on their way to the spool" in said[-1]
-    spool.may.set()
-    wait_for(lambda: spool.rows == 10, "they are kept after all")
 
 
 class Moody(Server):
