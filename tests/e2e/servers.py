@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 APPS = Path(__file__).parent / "apps"
 GO = Path(__file__).parent / "go"
 JAVA = Path(__file__).parent / "java"
+KEPT = Path(__file__).parents[2] / ".servers"
+"""What `dev/servers` brings."""
 
 NGINX = """
 daemon off; master_process on; worker_processes 2; pid {directory}/nginx.pid; error_log {directory}/error.log;

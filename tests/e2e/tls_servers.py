@@ -6,16 +6,16 @@ import ssl
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.servers import APACHE, APPS, CADDY, GO, NGINX, Server, Spec, build_go
+from tests.e2e.servers import APACHE, APPS, CADDY, GO, KEPT, NGINX, Server, Spec, build_go
 from tests.e2e.wire import Conn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-NODE16 = str(Path(__file__).parents[2] / ".servers" / "node16" / "node")
+NODE16 = str(KEPT / "node16" / "node")
 """Node with OpenSSL 1.1, linked in (`dev/servers node16`)."""
 
 CERTIFICATE = "certificate.pem"

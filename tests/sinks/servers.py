@@ -13,19 +13,18 @@ import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.e2e.processes import end, leashed
-from tests.e2e.servers import free_port
+from tests.e2e.servers import KEPT, free_port
 from tests.e2e.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import Self
 
-KEPT = Path(__file__).parents[2] / ".servers"
 ANSWER_SECONDS = 60
 """How long one answer may take: the servers share few cores with what fills them."""
 

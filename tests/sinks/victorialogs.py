@@ -6,7 +6,8 @@ import json
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from tests.sinks.servers import KEPT, Server, ask, kept
+from tests.e2e.servers import KEPT
+from tests.sinks.servers import Server, ask, kept
 
 
 class VictoriaLogs(Server):

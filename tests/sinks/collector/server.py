@@ -6,8 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tests.e2e.servers import free_port, listening
-from tests.sinks.servers import KEPT, Server, ask, kept
+from tests.e2e.servers import KEPT, free_port, listening
+from tests.sinks.servers import Server, ask, kept
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.e2e.servers import free_port, listening
+from tests.e2e.servers import KEPT, free_port, listening
 from tests.e2e.waiting import DEADLINE, wait_for
-from tests.sinks.servers import KEPT, Server, kept, lacking
+from tests.sinks.servers import Server, kept, lacking
 
 if TYPE_CHECKING:
     from pathlib import Path

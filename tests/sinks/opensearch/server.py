@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tests.e2e.servers import free_port
-from tests.sinks.servers import KEPT, Server, ask, kept, lacking
+from tests.e2e.servers import KEPT, free_port
+from tests.sinks.servers import Server, ask, kept, lacking
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -179,17 +179,14 @@ pub(super) fn may_be_in(names: &[u8]) -> bool {
 /// What can be watched in a file with these functions, given by name and offset.
 pub(super) fn watchable(found: &[(&'static str, u64)]) -> Option<Watchable> {
     let offset = |name: &str| found.iter().find(|(known, _)| *known == name).map(|(_, offset)| *offset);
-    let library = match NEEDED.map(offset) {
-        [Some(_), ..] if offset(BORINGSSL).is_some() => Library::BoringSsl,
-        [Some(_), ..] => Library::OpenSsl,
-        [None, Some(_), ..] => Library::GnuTls,
-        [None, None, None, None] => return None,
-        [None, None, ..] => Library::Nss,
-    };
-    let part = match NEEDED.map(offset) {
-        [None, None, Some(_), None] => Part::Sessions,
-        [None, None, None, Some(_)] => Part::Bytes,
-        _ => Part::Whole,
+    let (library, part) = match NEEDED.map(|name| offset(name).is_some()) {
+        [true, ..] if offset(BORINGSSL).is_some() => (Library::BoringSsl, Part::Whole),
+        [true, ..] => (Library::OpenSsl, Part::Whole),
+        [_, true, ..] => (Library::GnuTls, Part::Whole),
+        [_, _, true, true] => (Library::Nss, Part::Whole),
+        [_, _, true, false] => (Library::Nss, Part::Sessions),
+        [_, _, false, true] => (Library::Nss, Part::Bytes),
+        [false, false, false, false] => return None,
     };
     let functions = match library {
         Library::GnuTls => GNUTLS.to_vec(),
