@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.capture import ledgers, settings
 from tests.e2e.processes import executable
-from tests.e2e.rows import assert_row, quality, request_fields, response_fields, role, targets
+from tests.e2e.rows import assert_row, quality, request_fields, response_fields, role, target, targets
 from tests.e2e.servers import APPS, Server, Spec, serving
 from tests.e2e.test_framing import get
 from tests.e2e.test_servers import assert_process, assert_view, make_calls, sent_by
@@ -238,6 +238,31 @@ def test_curl_is_seen_as_the_client(nginx: Server, capture_with: Callable[..., C
     for row in (served, called):
         assert_row(row, request, response)
     assert_process(called, dict.fromkeys(words, str(Path(curl).resolve())))
+
+
+def test_a_process_that_executes_itself_is_seen_on(
+    nginx: Server, capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    name = Path(executable(os.getpid())).name
+    capture = capture_with(directory=config(tmp_path / "again", f'listening = false\nprocesses = ["{name}"]'))
+    command = [sys.executable, str(APPS / "executes_itself.py"), str(nginx.port), "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+
+        def call() -> None:
+            assert child.stdin
+            assert child.stdout
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == b"200\n"
+
+        again_until_seen(capture, nginx, call, "client")
+        for _ in range(5):
+            call()
+        child.communicate()
+    rows = role(capture.finish(nginx.port), "client")
+    numbers = [int(target(row).rsplit("/", 1)[1]) for row in rows if quality(row) == []]
+    assert len(numbers) > 5
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 @pytest.mark.parametrize("library", ["gnutls", "nss"])

@@ -30,7 +30,7 @@ type FileId = (String, u64);
 
 struct Process {
     start: u64,
-    /// When it was looked at last, by the kernel side's clock.
+    /// When it was looked at last, by the kernel side's clock: before what is found then.
     looked: u64,
     since: Instant,
     next_look: Instant,
@@ -106,10 +106,8 @@ impl<'a> Watch<'a> {
         self.listeners.forget();
         match news {
             News::Executed(pid, time) => {
-                // What it ran before is gone, with the probes in it. One that was looked at since runs what it ran then:
-                // to take its probes out and put them in again would cost it the calls meanwhile.
                 if self.processes.get(&pid).is_some_and(|process| process.looked < time) {
-                    self.forget(pid);
+                    self.renew(pid);
                 }
                 self.look(pid);
                 self.expect(pid);
@@ -118,6 +116,18 @@ impl<'a> Watch<'a> {
                 self.look(pid);
                 self.expect(pid);
             }
+        }
+    }
+
+    /// A process runs something else now. Its probes stay: they are of its id and a file, whenever it maps that, and it may
+    /// have been looked at while it was being executed. To take them out and put them in again would cost it the calls
+    /// meanwhile, which is long.
+    fn renew(&mut self, pid: u32) {
+        let name = host::identity(pid).map(|(name, _)| name);
+        let is_wanted = name.is_some_and(|name| self.wants(pid, &name));
+        match self.processes.get_mut(&pid) {
+            Some(process) if is_wanted && !process.watched.is_empty() => process.since = Instant::now(),
+            _ => self.forget(pid),
         }
     }
 
