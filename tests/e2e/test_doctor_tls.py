@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+LISTENING = "import socket; listener = socket.create_server(('127.0.0.1', 0)); "
 WAITING = "print('ready', flush=True); import sys; sys.stdin.read()"
 LINKED = "a TLS library is linked in, without the symbols that probes need"
 PROGRAM = """
@@ -61,13 +62,13 @@ def importing(module: str) -> tuple[str, ...]:
     return sys.executable, "-c", f"import {module}; {WAITING}"
 
 
-def loading(*names: str) -> tuple[str, ...]:
-    """Give a Python program that has loaded libraries."""
+def loading(*names: str, then: str = WAITING) -> tuple[str, ...]:
+    """Give a Python program that has loaded libraries, and what it does then."""
     missing = [name for name in names if not find_library(name)]
     if missing:
         pytest.skip(f"{missing} are not installed")
     files = [find_library(name) for name in names]
-    return sys.executable, "-c", f"import ctypes; [ctypes.CDLL(name) for name in {files}]; {WAITING}"
+    return sys.executable, "-c", f"import ctypes; [ctypes.CDLL(name) for name in {files}]; {then}"
 
 
 def holding(directory: Path, *labels: str) -> str:
@@ -119,3 +120,16 @@ def test_what_only_dissects_tls_is_not_named() -> None:
     with waiting(*loading("wireshark", "softokn3")) as pid:
         files = {entry["file"].rsplit("/", 1)[-1] for entry in told_of(pid)}
     assert not [name for name in files if "wireshark" in name or "softokn" in name]
+
+
+def test_of_nss_it_says_what_is_not_seen_all_the_same() -> None:
+    with waiting(*loading("ssl3", "nspr4", then=LISTENING + WAITING)) as pid:
+        (entry,) = [entry for entry in told_of(pid) if entry["library"] == "nss"]
+    assert (entry["seen"], entry["why"]) == (True, "")
+    assert "imported before" in entry["limits"]
+
+    with waiting(*loading("ssl3", "nspr4")) as pid:
+        (entry,) = [entry for entry in told_of(pid) if entry["library"] == "nss"]
+    assert not entry["seen"]
+    assert "tls.processes" in entry["why"]
+    assert entry["limits"] == ""

@@ -100,9 +100,14 @@ def _show_speakers(speaking: Sequence[Speaker]) -> None:
     file = Column("file", overflow="fold")
     table = Table("pid", "process", "library", file, "plaintext", box=None, pad_edge=False)
     for speaker in speaking:
-        plaintext = "seen" if speaker.seen else f"not seen: {speaker.why}"
-        table.add_row(str(speaker.pid), speaker.name, speaker.library, speaker.file, plaintext)
+        table.add_row(str(speaker.pid), speaker.name, speaker.library, speaker.file, _plaintext(speaker))
     Console(highlight=False).print("", table, sep="\n")
+
+
+def _plaintext(speaker: Speaker) -> str:
+    if not speaker.seen:
+        return f"not seen: {speaker.why}"
+    return f"seen; {speaker.limits}" if speaker.limits else "seen"
 
 
 def _show(found: Sequence[Check]) -> None:

@@ -25,6 +25,7 @@ class Speaker:
         listens: Whether it holds a listening TCP socket.
         seen: Whether its plaintext is seen under these settings.
         why: Why not; empty when it is.
+        limits: What of it is not seen all the same; empty where nothing is known to be missing.
     """
 
     pid: int
@@ -35,6 +36,7 @@ class Speaker:
     listens: bool
     seen: bool
     why: str
+    limits: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,14 @@ use std::io::ErrorKind;
 /// What a file is to us.
 #[derive(Clone)]
 enum Kind {
-    Watchable(&'static str, Part),
+    Watchable(Library, Part),
     /// Speaks TLS in a way that is not followed: its name, and why.
     Unseen(String, String),
     Other,
 }
 
 const NSPR: &str = "the functions of NSPR that read and write for it have no symbols";
+const IMPORTED: &str = "sessions whose descriptor was imported before masthead started are not";
 const JAVA: &str = "Java's own TLS is not followed: its code is compiled while it runs";
 const STRIPPED: &str = "its functions have no symbols";
 const LINKED: &str = "a TLS library is linked in, without the symbols that probes need";
@@ -35,8 +36,8 @@ impl Kind {
     }
 }
 
-/// One entry for each process and library: pid, name, executable, library, file, whether it is seen, and why not; and
-/// what it took to search files for libraries that have no symbols.
+/// One entry for each process and library: pid, name, executable, library, file, whether it is seen, why not, and within
+/// which limits; and what it took to search files for libraries that have no symbols.
 pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
     let patterns = Globs::new(&wanted.processes);
     let mut files = HashMap::new();
@@ -67,9 +68,9 @@ pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
         let parts: Vec<Part> = kinds.iter().filter_map(part).collect();
         for (file, kind) in mapped.into_iter().zip(kinds) {
             let unasked = "it does not listen, and tls.processes does not name it";
-            let (library, why) = match kind {
+            let (library, why, limits) = match kind {
                 Kind::Other | Kind::Watchable(_, Part::Bytes) => continue,
-                Kind::Unseen(library, why) => (library, why),
+                Kind::Unseen(library, why) => (library, why, ""),
                 Kind::Watchable(library, part) => {
                     let why = match () {
                         () if library::is_alone(part, &parts) => NSPR,
@@ -78,12 +79,13 @@ pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
                         () if listens => "tls.listening is false",
                         () => unasked,
                     };
-                    (library.to_owned(), why.to_owned())
+                    let limits = if why.is_empty() && library == Library::Nss { IMPORTED } else { "" };
+                    (library.name().to_owned(), why.to_owned(), limits)
                 }
             };
             entries.push(json!({
                 "pid": pid, "name": name, "executable": executable, "library": library, "file": file.path,
-                "listens": listens, "seen": why.is_empty(), "why": why,
+                "listens": listens, "seen": why.is_empty(), "why": why, "limits": limits,
             }));
         }
     }
@@ -109,13 +111,13 @@ fn kind_of(pid: u32, mapped: &host::Mapped, search: &mut Search) -> Kind {
     let functions = functions.flatten();
     let is_wide = functions.is_some();
     match library::watchable(&functions.unwrap_or_default()) {
-        Some(Watchable { library, part, .. }) => Kind::Watchable(library.name(), part),
+        Some(Watchable { library, part, .. }) => Kind::Watchable(library, part),
         // NSS has a libssl of its own.
         None if is_wide && name == "libssl3.so" => Kind::unseen("nss", STRIPPED),
         None if is_wide && name.starts_with("libssl.so") => Kind::unseen("openssl", STRIPPED),
         None if is_wide && name.starts_with("libgnutls.so") => Kind::unseen("gnutls", STRIPPED),
         None => match open().map(go::find) {
-            Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go.name(), Part::Whole),
+            Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go, Part::Whole),
             Some(go::Found::Unseen(why)) => Kind::unseen(Library::Go.name(), why),
             Some(go::Found::Nothing) | None => linked(name, is_wide, open(), search),
         },
