@@ -14,6 +14,7 @@ import pytest
 import masthead
 from masthead.__main__ import main
 from masthead.commands.reload import Reload
+from masthead.commands.run import hint
 from masthead.config import Config
 from masthead.config.load import Loaded
 from masthead.errors import StoreError
@@ -363,3 +364,13 @@ def test_a_reload_that_fails_half_way_leaves_no_output_open(monkeypatch: pytest.
     with pytest.raises(StoreError, match="the disk is gone"):
         Reload(parsed, Config(), cast("Any", None), cast("Any", None), Keeping(), None)()
     assert [each.closed for each in opened] == [True]
+
+
+def test_who_sees_nothing_is_not_told_that_what_is_seen_is_not() -> None:
+    config = Config()
+    said = hint(config)
+    assert "HTTP/3, Unix sockets and some TLS libraries are not seen" in said
+    assert "HTTPS" not in said
+    assert "HTTP/2" not in said
+    without = config.model_copy(update={"tls": config.tls.model_copy(update={"enabled": False})})
+    assert "TLS (tls.enabled is false)" in hint(without)

@@ -75,7 +75,7 @@ def execute(parsed: argparse.Namespace) -> int:
     pipeline = Pipeline(source, [output, *(sink for sink in optional if sink is not None)])
     serve_metrics(config, pipeline, alerts, version())
     reload = Reload(parsed, config, source, pipeline, keeping, alerts)
-    service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=_hint(config))
+    service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=hint(config))
     begin(pipeline.sinks)
     if alerts:
         alerts.start()
@@ -129,11 +129,13 @@ def _followers(config: Config, source: CaptureSource) -> Followers | None:
         return None
 
 
-def _hint(config: Config) -> str:
+def hint(config: Config) -> str:
+    """Tell whoever sees nothing what to try, and what can't be seen."""
     port = config.capture.ports[0] if config.capture.ports else 80
+    tls = "some TLS libraries" if config.tls.enabled else "TLS (tls.enabled is false)"
     return (
         f"no call has been seen yet; try one: curl -s http://127.0.0.1:{port}/\n"
-        "  HTTPS, HTTP/2, HTTP/3 and Unix sockets are not seen; masthead doctor tells what this host allows"
+        f"  HTTP/3, Unix sockets and {tls} are not seen; masthead doctor tells what this host allows"
     )
 
 
