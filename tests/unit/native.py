@@ -87,7 +87,13 @@ def tls_processes(options_json: str, own_pids: list[int]) -> str:
     assert own_pids
     on = json.loads(options_json)["enabled"]
     nginx = {"pid": 7, "name": "nginx", "executable": "/usr/sbin/nginx", "library": "openssl", "listens": True}
-    entry = {**nginx, "file": "/usr/lib/libssl.so.3", "seen": on, "why": "" if on else "tls.enabled is false"}
+    entry = {
+        **nginx,
+        "file": "/usr/lib/libssl.so.3",
+        "seen": on,
+        "why": "" if on else "tls.enabled is false",
+        "limits": "",
+    }
     searched = {"files": 30, "bytes": 4_000_000, "skipped": 1, "ms": 5}
     return json.dumps({"processes": [entry], "closed": 2, "searched": searched})
 

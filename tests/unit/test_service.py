@@ -23,6 +23,7 @@ class Scene:
     sink: Keeping = field(default_factory=Keeping)
     clock: Clock = field(default_factory=Clock)
     told: list[str] = field(default_factory=list)
+    trouble: str | None = None
 
     def play(self, hint: str = "") -> None:
         def next_scene() -> None:
@@ -33,7 +34,15 @@ class Scene:
 
         self.source.on_dry = next_scene
         pipeline = Pipeline(self.source, [self.sink])
-        Service(pipeline, self.signals, reload=self.reload, tell=self.told.append, hint=hint, clock=self.clock).run()
+        Service(
+            pipeline,
+            self.signals,
+            reload=self.reload,
+            tell=self.told.append,
+            hint=hint,
+            trouble=lambda: self.trouble,
+            clock=self.clock,
+        ).run()
 
 
 def test_stopping_writes_what_is_left_and_tells_the_account() -> None:
@@ -90,6 +99,17 @@ def test_losses_of_the_last_minute_are_noted_at_the_end() -> None:
     scene.script = [lambda: scene.source.counts.update({"records.failed.version": 1})]
     scene.play()
     assert len(scene.sink.notes) == 1
+
+
+def test_what_can_not_be_seen_any_more_is_told_once() -> None:
+    scene = Scene([])
+
+    def at(minute: int, trouble: str) -> None:
+        scene.clock.now, scene.trouble = minute * 60.0, trouble
+
+    scene.script = [lambda: at(1, "a"), lambda: at(2, "a"), lambda: at(3, "b"), lambda: None]
+    scene.play()
+    assert [text for text in scene.told if not text.startswith("ledger")] == ["a", "b"]
 
 
 @pytest.mark.parametrize(("rows", "hints"), [([], ["try: curl"]), ([Rows([{}])], [])])

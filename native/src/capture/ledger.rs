@@ -62,6 +62,7 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters, tls: &Report) -> String {
             "contended_segments": kernel.contended,
             "no_storage": kernel.no_storage,
             "tls_processes": tls.processes,
+            "tls_files_refused": tls.failed,
             "tls_traps": tls.counters.traps,
             "tls_sessions_refused": tls.counters.crowded,
             "tls_calls_nested": tls.counters.nested,

@@ -52,7 +52,8 @@ impl Processes {
         let executable = link
             .map(|path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
             .or_else(|| self.executed.get(&process.pid).filter(|path| path.starts_with('/')).cloned());
-        let cgroups = alive.then(|| fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()).flatten();
+        let cgroups = alive.then(|| fs::read(format!("/proc/{}/cgroup", process.pid)).ok()).flatten();
+        let cgroups = cgroups.map(|text| String::from_utf8_lossy(&text).into_owned());
         let container =
             cgroups.as_deref().and_then(|text| text.lines().find_map(cgroup::container_in)).map(str::to_owned);
         self.known.insert(process.pid, Known { start: process.start, executable, container });
@@ -72,7 +73,8 @@ const TICK: u64 = 10_000_000;
 
 /// Field 22 of `/proc/PID/stat`: when the process started, in ticks since boot.
 fn start_of(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in it need not be of UTF-8.
+    let text = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
     text.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 

@@ -75,12 +75,20 @@ def execute(parsed: argparse.Namespace) -> int:
     pipeline = Pipeline(source, [output, *(sink for sink in optional if sink is not None)])
     serve_metrics(config, pipeline, alerts, version())
     reload = Reload(parsed, config, source, pipeline, keeping, alerts)
-    service = Service(pipeline, signals, reload=reload, tell=complain, followers=followers, hint=hint(config))
+    service = Service(
+        pipeline,
+        signals,
+        reload=reload,
+        tell=complain,
+        followers=followers,
+        hint=hint(config),
+        trouble=lambda: trouble(source),
+    )
     begin(pipeline.sinks)
     if alerts:
         alerts.start()
-    if source.tls_trouble:
-        complain(f"plaintext inside TLS can't be seen, or not all of it: {source.tls_trouble}")
+    if unseen := trouble(source):
+        complain(unseen)
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     _notify("READY=1")
     try:
@@ -127,6 +135,12 @@ def _followers(config: Config, source: CaptureSource) -> Followers | None:
         # Watching is a convenience: the log does not wait for it.
         complain(str(error))
         return None
+
+
+def trouble(source: CaptureSource) -> str | None:
+    """Tell why plaintext inside TLS can't be seen, where that is so."""
+    why = source.tls_trouble
+    return f"plaintext inside TLS can't be seen, or not all of it: {why}" if why else None
 
 
 def hint(config: Config) -> str:

@@ -33,6 +33,7 @@ class Service:
         tell: Takes a message for the user.
         followers: Those who watch, if they can.
         hint: What to say when no call has come for a while.
+        trouble: Gives what can't be seen, if anything; what was there at the start has been told.
         clock: Seconds, monotonic.
     """
 
@@ -45,6 +46,7 @@ class Service:
         tell: Callable[[str], None],
         followers: Followers | None = None,
         hint: str = "",
+        trouble: Callable[[], str | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pipeline = pipeline
@@ -53,6 +55,8 @@ class Service:
         self._tell = tell
         self._followers = followers
         self._hint = hint
+        self._trouble = trouble
+        self._told = trouble()
         self._clock = clock
         self._began = self._checked_at = clock()
         self._checked = pipeline.ledger()
@@ -77,6 +81,7 @@ class Service:
             self._try_reload()
         if self._clock() - self._checked_at >= LOSS_EVERY:
             self._note_losses()
+            self._tell_trouble()
         if self._hint and self._clock() - self._began >= HINT_AFTER:
             if not self._pipeline.rows:
                 self._tell(self._hint)
@@ -91,6 +96,13 @@ class Service:
             self._tell(self._reload())
         except MastheadError as error:
             self._tell(f"the settings stay as they were: {error}")
+
+    def _tell_trouble(self) -> None:
+        """Tell what the source can't see any more, when it changes."""
+        trouble = self._trouble()
+        if trouble and trouble != self._told:
+            self._tell(trouble)
+        self._told = trouble
 
     def _note_losses(self) -> None:
         """Write a line into the log itself when something is missing from it."""

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from masthead.commands import flags
-from masthead.commands.run import described, require_permission
+from masthead.commands.run import described, require_permission, trouble
 from masthead.errors import NotPermittedError, NotSupportedError
 from masthead.host import Host
 from masthead.pipeline import Pipeline
@@ -162,8 +162,8 @@ def _lines(service: socket.socket) -> Iterator[list[bytes]]:
 def _capture(config: Config, sink: _Watch) -> None:
     require_permission(Host())
     source = CaptureSource(config, compile_rules(config, complain))
-    if source.tls_trouble:
-        complain(f"plaintext inside TLS can't be seen, or not all of it: {source.tls_trouble}")
+    if unseen := trouble(source):
+        complain(unseen)
     complain(f"ready: capturing {described(config)}; Ctrl-C stops")
     pipeline = Pipeline(source, [sink])
     try:

@@ -2,6 +2,7 @@
 //! needs tells (`.gopclntab`; src/runtime/symtab.go, Go 1.18 and later), and return instructions are found by reading the
 //! code: return probes would change return addresses on stacks that Go moves.
 
+use super::file::Bounded;
 use super::library::{Call, Library, Part, Place, Probe, Watchable};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 use memchr::memmem;
@@ -24,6 +25,8 @@ const FUNCTIONS: [(&str, Call); 6] = [
 const LARGEST_TABLE: u64 = 256 << 20;
 /// Those of interest have some thousand bytes.
 const LARGEST_FUNCTION: u64 = 1 << 16;
+/// Return instructions of one; `Read` and `Write` have some ten.
+const MOST_RETURNS: usize = 256;
 /// What begins the tables of Go 1.18, and of 1.20 and later.
 const MAGIC: [u32; 2] = [0xffff_fff0, 0xffff_fff1];
 /// Its words of 8 bytes, behind 8 others.
@@ -58,8 +61,8 @@ const MACHINE: &str = "Go's own TLS is followed on x86_64 only";
 const CODE: &str = "its functions do not look as Go's compiler makes them";
 
 /// Looks for Go's TLS in a file. Without `crypto/tls` in it there is `Nothing`, as in what is no Go program.
-pub(super) fn find(file: File) -> Found {
-    let cache = ReadCache::new(file);
+pub(super) fn find(file: &File) -> Found {
+    let cache = ReadCache::new(Bounded::new(file));
     let Some(program) = Program::open(&cache) else { return Found::Nothing };
     if memmem::find(program.table, FUNCTIONS[0].0.as_bytes()).is_none() {
         return Found::Nothing;
@@ -114,7 +117,7 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
         let count = usize::try_from(self.head(NFUNC)?).ok()?;
         let names = self.table.get(usize::try_from(self.head(NAMES)?).ok()?..)?;
         let table = self.table.get(usize::try_from(self.head(FUNCTION_TABLE)?).ok()?..)?;
-        let wanted: Vec<(u32, Call)> = FUNCTIONS
+        let mut wanted: Vec<(u32, Call)> = FUNCTIONS
             .iter()
             .filter_map(|(name, call)| {
                 let text = [b"\0", name.as_bytes(), b"\0"].concat();
@@ -122,13 +125,15 @@ impl<'data, R: ReadRef<'data>> Program<'data, R> {
                 Some((u32::try_from(place).ok()?, *call))
             })
             .collect();
-        let mut found = Vec::new();
+        let mut found: Vec<Function> = Vec::new();
         for index in 0..count.min(table.len() / 8) {
             let described = word32(table, index * 8 + 4)? as usize;
             let name = word32(table, described + 4)?;
-            if let Some((_, call)) = wanted.iter().find(|(wanted, _)| *wanted == name) {
+            // A function is there once.
+            if let Some(place) = wanted.iter().position(|(wanted, _)| *wanted == name) {
+                let (_, call) = wanted.swap_remove(place);
                 let end = word32(table, (index + 1) * 8)?;
-                found.push((*call, u64::from(word32(table, index * 8)?), u64::from(end)));
+                found.push((call, u64::from(word32(table, index * 8)?), u64::from(end)));
             }
         }
         let has = |wanted: Call| found.iter().any(|(call, ..)| *call == wanted);
@@ -212,7 +217,8 @@ fn checks_its_stack(code: &[u8]) -> bool {
         || (code.starts_with(&[0x4c, 0x8d, 0xa4, 0x24]) && large(8))
 }
 
-/// Offsets of all instructions that return. `None`: there is something that is no instruction, or nothing returns.
+/// Offsets of all instructions that return. `None`: there is something that is no instruction, or nothing returns, or more
+/// than in any function that a compiler makes.
 fn returns(code: &[u8]) -> Option<Vec<u64>> {
     let mut found = Vec::new();
     for instruction in Decoder::new(64, code, DecoderOptions::NONE) {
@@ -223,7 +229,7 @@ fn returns(code: &[u8]) -> Option<Vec<u64>> {
             found.push(instruction.ip());
         }
     }
-    (!found.is_empty()).then_some(found)
+    (1..=MOST_RETURNS).contains(&found.len()).then_some(found)
 }
 
 fn word32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -246,6 +252,8 @@ mod tests {
         assert_eq!(returns(&[0x90, 0x90]), None);
         // No instruction of 64-bit code.
         assert_eq!(returns(&[0x06, 0xc3]), None);
+        // None that a compiler would make.
+        assert_eq!(returns(&[0xc3; MOST_RETURNS + 1]), None);
     }
 
     #[test]
@@ -258,6 +266,6 @@ mod tests {
 
     #[test]
     fn a_program_of_another_language_has_nothing() {
-        assert_eq!(find(File::open("/proc/self/exe").unwrap()), Found::Nothing);
+        assert_eq!(find(&File::open("/proc/self/exe").unwrap()), Found::Nothing);
     }
 }

@@ -1,60 +1,59 @@
 //! The host's processes, as `/proc` shows them: what each has mapped, and whether it listens.
 
+use super::file;
 use crate::capture::cgroup;
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Device and inode number, as the kernel writes them in `/proc/PID/maps`: they name a file among those of one process.
+pub(super) type FileId = (String, u64);
 
 /// An executable mapping of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mapped {
-    /// Device and inode number, as the kernel writes them: they name the file in every mount namespace.
-    pub(super) file: (String, u64),
-    /// As the process sees it.
+    pub(super) file: FileId,
+    /// As the process sees it, and as we show it.
     pub(super) path: String,
+    raw: PathBuf,
     /// `start-end`: the name under `/proc/PID/map_files`.
     range: String,
 }
 
 impl Mapped {
-    /// Where we can open it: by the process's root, or where the file was replaced or deleted since, by the mapping.
-    pub(super) fn place(&self, pid: u32) -> PathBuf {
-        if self.path.ends_with(" (deleted)") {
-            PathBuf::from(format!("/proc/{pid}/map_files/{}", self.range))
-        } else {
-            PathBuf::from(format!("/proc/{pid}/root{}", self.path))
-        }
-    }
-
-    /// The file, if it is one: where it was, a process may have put a pipe by now, and opening that would wait for ever.
+    /// The file, if it is one that we may read.
     pub(super) fn open(&self, pid: u32) -> Option<File> {
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.place(pid)).ok()?;
-        file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+        file::open_mapped(pid, &self.range, &self.raw, self.file.1).ok()
     }
 }
 
 /// Files that a process has mapped executable, each once, in the order of `/proc/PID/maps`.
 pub(super) fn mapped(pid: u32) -> io::Result<Vec<Mapped>> {
-    Ok(mapped_in(&fs::read_to_string(format!("/proc/{pid}/maps"))?))
+    Ok(mapped_in(&fs::read(format!("/proc/{pid}/maps"))?))
 }
 
-fn mapped_in(text: &str) -> Vec<Mapped> {
+/// Names need not be of UTF-8.
+fn mapped_in(text: &[u8]) -> Vec<Mapped> {
     let mut seen = HashSet::new();
-    let lines = text.lines().filter_map(|line| {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut rest = line;
         let mut word = || {
-            let (word, behind) = rest.trim_start().split_once(' ')?;
+            let begun = rest.trim_ascii_start();
+            let (word, behind) = begun.split_at_checked(begun.iter().position(|byte| *byte == b' ')?)?;
             rest = behind;
-            Some(word)
+            std::str::from_utf8(word).ok()
         };
         let (range, permissions, _, device, inode) = (word()?, word()?, word()?, word()?, word()?);
-        let path = rest.trim_start();
-        let is_code = permissions.contains('x') && path.starts_with('/');
+        let path = rest.trim_ascii_start();
+        let is_code = permissions.contains('x') && path.starts_with(b"/");
         is_code.then(|| Mapped {
             file: (device.to_owned(), inode.parse().unwrap_or(0)),
-            path: path.to_owned(),
+            path: String::from_utf8_lossy(path).into_owned(),
+            raw: PathBuf::from(OsStr::from_bytes(path)),
             range: range.to_owned(),
         })
     });
@@ -69,7 +68,9 @@ pub(super) fn pids() -> Vec<u32> {
 
 /// Name and start of a process: the start, in ticks since boot, tells a reused id apart.
 pub(super) fn identity(pid: u32) -> Option<(String, u64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A name is cut at 15 bytes, in the middle of a character as it happens.
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
     let (before, behind) = text.rsplit_once(')')?;
     let name = before.split_once('(')?.1.to_owned();
     Some((name, behind.split_whitespace().nth(19)?.parse().ok()?))
@@ -82,16 +83,20 @@ pub(super) fn executable(pid: u32) -> Option<String> {
 }
 
 /// The same as in `/proc/PID/maps`; file systems that show another device there are looked at twice, which does no harm.
-pub(super) fn file_id(file: &File) -> Option<(String, u64)> {
+pub(super) fn file_id(file: &File) -> Option<FileId> {
     let metadata = file.metadata().ok()?;
     let device = metadata.dev();
     Some((format!("{:02x}:{:02x}", libc::major(device), libc::minor(device)), metadata.ino()))
 }
 
-/// Whether a process has the files that we have: it is in no container.
+/// Which files a process has: those of a container are others.
+pub(super) fn mount_namespace(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/mnt")).ok()
+}
+
+/// Whether a process has the files that we have.
 pub(super) fn shares_our_files(pid: u32) -> bool {
-    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/mnt")).ok();
-    namespace(&pid.to_string()).is_some_and(|its| Some(its) == namespace("self"))
+    mount_namespace(pid).is_some_and(|its| Some(its) == mount_namespace(std::process::id()))
 }
 
 /// TLS libraries where distributions put them.
@@ -131,7 +136,8 @@ pub(super) fn cgroups(asked: &[String]) -> Vec<String> {
 
 /// Whether a process is in one of these cgroups, or below it.
 pub(super) fn is_in_cgroup(pid: u32, cgroups: &[String]) -> bool {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let text = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let its = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
     cgroups.iter().any(|cgroup| {
         its.strip_prefix(cgroup.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cgroup == "/")
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn code_of_files_is_found_once_each_and_with_spaces_in_the_name() {
-        let maps = "\
+        let maps = b"\
 7f00-7f01 r--p 00000000 fe:00 77                         /usr/lib/libssl.so.3
 7f01-7f02 r-xp 00001000 fe:00 77                         /usr/lib/libssl.so.3
 7f05-7f06 r-xp 00005000 fe:00 77                         /usr/lib/libssl.so.3
@@ -164,8 +170,15 @@ mod tests {
         let found = mapped_in(maps);
         let names: Vec<&str> = found.iter().map(|mapped| mapped.path.as_str()).collect();
         assert_eq!(names, ["/usr/lib/libssl.so.3", "/opt/my app/node (deleted)"]);
-        assert_eq!(found[0].place(5), PathBuf::from("/proc/5/root/usr/lib/libssl.so.3"));
-        assert_eq!(found[1].place(5), PathBuf::from("/proc/5/map_files/7f07-7f08"));
+        assert_eq!(found[0].file, ("fe:00".to_owned(), 77));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_nothing() {
+        let maps = b"7f00-7f01 r--p 00000000 fe:00 76 /opt/caf\xe9\n7f01-7f02 r-xp 00001000 fe:00 77 /opt/caf\xe9.so\n";
+        let found = mapped_in(maps);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].raw.as_os_str().as_bytes(), b"/opt/caf\xe9.so");
     }
 
     #[test]

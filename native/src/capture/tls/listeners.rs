@@ -10,29 +10,51 @@ use std::fs;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-/// Answers until [`Listeners::forget`] come from one look.
+/// A look at all sockets of the host is good for so many times as long as it took: a twentieth of the time at most goes there.
+const GOOD_FOR: u32 = 20;
+
+/// Answers until [`Listeners::forget`] come from one look, and longer where looks take long.
 pub(super) struct Listeners {
     /// The iterator; where it can't be had, `/proc` is read, which shows other users' files to root only.
     iterator: Option<Link>,
     processes: Option<HashSet<u32>>,
+    /// When they were asked for, and when they are to be asked for anew.
+    asked: Instant,
+    good_until: Instant,
     /// By network namespace: listening sockets as links to them are written, `socket:[INODE]`.
     sockets: HashMap<PathBuf, HashSet<String>>,
 }
 
 impl Listeners {
     pub(super) fn new() -> Listeners {
-        Listeners { iterator: open(), processes: None, sockets: HashMap::new() }
+        let now = Instant::now();
+        Listeners { iterator: open(), processes: None, asked: now, good_until: now, sockets: HashMap::new() }
     }
 
     pub(super) fn forget(&mut self) {
-        self.processes = None;
-        self.sockets.clear();
+        if self.age_left().is_zero() {
+            self.processes = None;
+            self.sockets.clear();
+        }
+    }
+
+    /// What listens since then is not among the answers.
+    pub(super) fn asked(&self) -> Instant {
+        self.asked
+    }
+
+    /// How long the answers stay what they are.
+    pub(super) fn age_left(&self) -> Duration {
+        self.good_until.saturating_duration_since(Instant::now())
     }
 
     pub(super) fn listens(&mut self, pid: u32) -> bool {
         if self.processes.is_none() {
+            self.asked = Instant::now();
             self.processes = self.iterator.as_ref().and_then(read);
+            self.good_until = self.asked + self.asked.elapsed() * GOOD_FOR;
         }
         match &self.processes {
             Some(processes) => processes.contains(&pid),

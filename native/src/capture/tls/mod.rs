@@ -2,6 +2,7 @@
 //! putting in probes takes longer than the ring can wait; records go to the ring that the `socket` source has.
 
 mod elf;
+mod file;
 mod go;
 mod host;
 mod library;
@@ -16,6 +17,7 @@ use super::kernel::Shared;
 use super::options::Options;
 use libbpf_rs::OpenObject;
 use std::mem::MaybeUninit;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -26,12 +28,16 @@ use std::time::{Duration, Instant};
 pub(crate) struct Report {
     pub(crate) processes: usize,
     pub(crate) counters: probes::Counters,
+    /// Files into which probes could not be put.
+    pub(crate) failed: u64,
     /// Why TLS can't be seen, or not all of it.
     pub(crate) trouble: Option<String>,
 }
 
-/// Lists of `/proc` at the start, at most: on a host where processes are made all the time there is no end of them.
+/// Lists of `/proc` at the start, at most.
 const FIRST_LISTS: usize = 4;
+/// News that are heard at once: what is due has its turn between them.
+const HEARD_AT_ONCE: usize = 256;
 /// The counters are read this often.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
@@ -55,7 +61,14 @@ impl Tls {
         let (options, its_report) = (options.clone(), Arc::clone(&report));
         let thread = std::thread::Builder::new()
             .name("masthead-tls".to_owned())
-            .spawn(move || run(&options, &shared, &ready, &inbox, &its_report))
+            .spawn(move || {
+                let running = AssertUnwindSafe(|| run(&options, &shared, &ready, &inbox, &its_report));
+                if catch_unwind(running).is_err() {
+                    let mut report = its_report.lock().unwrap_or_else(PoisonError::into_inner);
+                    report.processes = 0;
+                    report.trouble = Some("the thread that watches processes has failed".to_owned());
+                }
+            })
             .ok()?;
         Some(Tls { news: Some(news), report, is_ready, thread: Some(thread) })
     }
@@ -103,17 +116,12 @@ fn run(options: &Options, shared: &Shared, ready: &Sender<()>, inbox: &Receiver<
         Ok(watch) => watch,
         Err(failure) => return tell(&|report| report.trouble = Some(failure.to_string())),
     };
-    // Until nobody is left who may have been forked while the others were looked at.
-    let mut wait = watch.work();
-    for _ in 0..FIRST_LISTS {
-        if !wait.is_zero() {
-            break;
-        }
-        wait = watch.work();
-    }
+    probes::make_room();
+    watch.begin(FIRST_LISTS);
     let update = |watch: &watch::Watch<'_>| {
         tell(&|report| {
             report.processes = watch.watched();
+            report.failed = watch.failed;
             report.counters = probes::counters(&skeleton);
             report.trouble.clone_from(&watch.trouble);
         });
@@ -122,14 +130,18 @@ fn run(options: &Options, shared: &Shared, ready: &Sender<()>, inbox: &Receiver<
     // Nobody waits for us when the capture is over already.
     let _ = ready.send(());
     let mut reported = Instant::now();
+    let mut due = Instant::now();
     loop {
-        match inbox.recv_timeout(wait.min(REPORT_EVERY)) {
-            Ok(news) => {
-                watch.hear(news);
-                wait = Duration::ZERO;
+        match inbox.recv_timeout(due.saturating_duration_since(Instant::now()).min(REPORT_EVERY)) {
+            Ok(first) => {
+                watch.hear(std::iter::once(first).chain(inbox.try_iter()).take(HEARD_AT_ONCE));
+                due = Instant::now();
             }
-            Err(RecvTimeoutError::Timeout) => wait = watch.work(),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if due <= Instant::now() {
+            due = Instant::now() + watch.work();
         }
         if reported.elapsed() >= REPORT_EVERY {
             update(&watch);

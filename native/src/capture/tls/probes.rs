@@ -6,6 +6,7 @@ use super::super::skeleton::tls::{OpenTlsSkel, TlsSkel, TlsSkelBuilder};
 use super::library::{Library, Place, Probe, Watchable};
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, ProgramAttachType, ProgramMut, UprobeMultiOpts, UprobeOpts};
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -123,6 +124,16 @@ pub(super) fn speaks(library: Library) -> u8 {
         2
     } else {
         1
+    }
+}
+
+/// Where each probe is a link with two descriptors, some thirty processes would need more than a service is given as a
+/// rule: as many as it may have are asked for.
+pub(super) fn make_room() {
+    if !has_multi() {
+        let limit = getrlimit(Resource::Nofile);
+        // It may have no more: then the failure is told when it comes.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 

@@ -60,8 +60,11 @@ pub(crate) fn survey(wanted: &Wanted, own: &[u32]) -> Value {
         let listens = listeners.listens(pid);
         let asked = [Some(name.as_str()), executable.as_deref(), executable.as_deref().and_then(last_part)];
         let asked = asked.iter().flatten().any(|text| patterns.matches(&text.to_ascii_lowercase().into_bytes()));
+        // The same number and path lead to another file where somebody has mounts of his own.
+        let namespace = host::mount_namespace(pid);
         let mut kind_of = |file: &host::Mapped| {
-            files.entry(file.file.clone()).or_insert_with(|| kind_of(pid, file, &mut search)).clone()
+            let known = files.entry((namespace.clone(), file.file.clone(), file.path.clone()));
+            known.or_insert_with(|| kind_of(pid, file, &mut search)).clone()
         };
         let kinds: Vec<Kind> = mapped.iter().map(&mut kind_of).collect();
         let part = |kind: &Kind| if let Kind::Watchable(_, part) = kind { Some(*part) } else { None };
@@ -104,7 +107,7 @@ fn kind_of(pid: u32, mapped: &host::Mapped, search: &mut Search) -> Kind {
         return Kind::unseen("java", JAVA);
     }
     let open = || mapped.open(pid);
-    let functions = open().map(elf::functions);
+    let functions = open().map(|file| elf::functions(&file));
     if functions.is_none() {
         search.skipped += 1;
     }
@@ -116,7 +119,7 @@ fn kind_of(pid: u32, mapped: &host::Mapped, search: &mut Search) -> Kind {
         None if is_wide && name == "libssl3.so" => Kind::unseen("nss", STRIPPED),
         None if is_wide && name.starts_with("libssl.so") => Kind::unseen("openssl", STRIPPED),
         None if is_wide && name.starts_with("libgnutls.so") => Kind::unseen("gnutls", STRIPPED),
-        None => match open().map(go::find) {
+        None => match open().map(|file| go::find(&file)) {
             Some(go::Found::Watchable(_)) => Kind::Watchable(Library::Go, Part::Whole),
             Some(go::Found::Unseen(why)) => Kind::unseen(Library::Go.name(), why),
             Some(go::Found::Nothing) | None => linked(name, is_wide, open(), search),

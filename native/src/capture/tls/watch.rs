@@ -1,5 +1,7 @@
 //! Which processes are watched: those that speak TLS and listen, and those asked for.
 
+use super::file::{self, Identity};
+use super::host::FileId;
 use super::library::{self, Part, Watchable};
 use super::listeners::Listeners;
 use super::{elf, go, host, probes};
@@ -10,9 +12,9 @@ use crate::capture::options::{Options, Tls as Wanted};
 use crate::capture::skeleton::tls::TlsSkel;
 use heads::rules::glob::Globs;
 use libbpf_rs::Link;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -20,13 +22,45 @@ use std::time::{Duration, Instant};
 /// beginning, as a rule.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const RAREST_LOOK: Duration = Duration::from_secs(15);
-/// All of `/proc` is listed this often, for processes that no record told of.
+/// All of `/proc` is listed this often, for processes that no record told of; and this soon again, when a process was
+/// found that may have forked before. Seldomer where listing takes long: a twentieth of the time at most.
 const LIST_EVERY: Duration = Duration::from_secs(2);
+const LIST_AGAIN: Duration = Duration::from_millis(250);
+const SHARE: u32 = 20;
 /// Files remembered; beyond, the memory starts anew.
 const REMEMBERED: usize = 1 << 14;
+/// Files watched in one process, and how long one is looked into at once: the rest has its turn at the next look.
+const MOST_FILES: usize = 16;
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// A file that is not mapped for so long is not watched any more: it could become another one by the time it is again.
+const UNMAPPED: Duration = Duration::from_secs(1);
 
-/// Device and inode number, as `/proc/PID/maps` has them.
-type FileId = (String, u64);
+/// A file that is watched in a process. Dropping it takes the probes out.
+struct Watched {
+    _links: Vec<Link>,
+    file: File,
+    identity: Identity,
+    part: Part,
+    /// Since when it was not found among what is mapped. While a process executes something, nothing is.
+    unmapped: Option<Instant>,
+}
+
+impl Watched {
+    /// The bytes that the probes were meant for are not there any more.
+    fn is_stale(&self) -> bool {
+        Identity::of(&self.file).map_or(true, |identity| identity != self.identity)
+    }
+}
+
+/// A file of a process that can be watched.
+struct Speaking {
+    id: FileId,
+    file: File,
+    identity: Identity,
+    /// For messages.
+    path: String,
+    what: Rc<Watchable>,
+}
 
 struct Process {
     start: u64,
@@ -36,8 +70,9 @@ struct Process {
     next_look: Instant,
     /// It has a TLS library, and the programs know.
     speaks: u8,
-    /// By file; dropping them takes the probes out.
-    watched: HashMap<FileId, Vec<Link>>,
+    watched: HashMap<FileId, Watched>,
+    /// Files that have nothing of interest.
+    dull: HashSet<FileId>,
 }
 
 pub(super) struct Watch<'a> {
@@ -49,20 +84,25 @@ pub(super) struct Watch<'a> {
     own: &'a [u32],
     processes: HashMap<u32, Process>,
     /// What is in each file, read once.
-    files: HashMap<FileId, Option<Rc<Watchable>>>,
+    files: HashMap<Identity, Option<Rc<Watchable>>>,
     /// Libraries of the system, for processes that will load them in a moment.
-    system: Vec<(FileId, PathBuf, Rc<Watchable>)>,
+    system: Vec<PathBuf>,
     listeners: Listeners,
     _process_links: Vec<Link>,
     socket_links: Vec<Link>,
     listed: Option<Instant>,
+    listing_took: Duration,
+    /// A process was found that may have forked others before.
+    may_have_forked: bool,
+    /// Probes that could not be put where they should be.
+    pub(super) failed: u64,
     /// Why probes could not be put where they should be: the last one.
     pub(super) trouble: Option<String>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(skeleton: &'a TlsSkel<'a>, options: &'a Options) -> Result<Watch<'a>, Failure> {
-        let mut watch = Watch {
+        Ok(Watch {
             skeleton,
             wanted: &options.tls,
             patterns: Globs::new(&options.tls.processes),
@@ -70,31 +110,16 @@ impl<'a> Watch<'a> {
             own: &options.own_pids,
             processes: HashMap::new(),
             files: HashMap::new(),
-            system: Vec::new(),
+            system: if options.tls.processes.is_empty() { Vec::new() } else { host::system_libraries() },
             listeners: Listeners::new(),
             _process_links: probes::attach_processes(skeleton)?,
             socket_links: Vec::new(),
             listed: None,
+            listing_took: Duration::ZERO,
+            may_have_forked: false,
+            failed: 0,
             trouble: None,
-        };
-        if !watch.patterns.is_empty() {
-            watch.learn_system();
-        }
-        Ok(watch)
-    }
-
-    fn learn_system(&mut self) {
-        for path in host::system_libraries() {
-            let found = File::open(&path).ok().and_then(|file| Some((host::file_id(&file)?, elf::functions(file)?)));
-            if let Some((file, functions)) = found {
-                if let Some(watchable) = library::watchable(&functions) {
-                    self.system.push((file, path, Rc::new(watchable)));
-                }
-            }
-        }
-        let parts: Vec<Part> = self.system.iter().map(|(_, _, file)| file.part).collect();
-        self.system.retain(|(_, _, file)| !library::is_alone(file.part, &parts));
-        self.system.sort_by_key(|(_, _, file)| file.part);
+        })
     }
 
     /// Processes that are watched now.
@@ -102,20 +127,34 @@ impl<'a> Watch<'a> {
         self.processes.values().filter(|process| !process.watched.is_empty()).count()
     }
 
-    pub(super) fn hear(&mut self, news: News) {
+    /// What came of one process counts once.
+    pub(super) fn hear(&mut self, news: impl Iterator<Item = News>) {
+        let began = Instant::now();
         self.listeners.forget();
-        match news {
-            News::Executed(pid, time) => {
+        let mut heard = HashSet::new();
+        for one in news {
+            let (News::Executed(pid, _) | News::Look(pid)) = one;
+            if let News::Executed(_, time) = one {
                 if self.processes.get(&pid).is_some_and(|process| process.looked < time) {
                     self.renew(pid);
+                    heard.remove(&pid);
                 }
+            }
+            if heard.insert(pid) {
                 self.look(pid);
                 self.expect(pid);
+                if self.listeners.asked() < began {
+                    self.look_again(pid);
+                }
             }
-            News::Look(pid) => {
-                self.look(pid);
-                self.expect(pid);
-            }
+        }
+    }
+
+    /// Who listens was asked before it was told of: it may be one of them by now.
+    fn look_again(&mut self, pid: u32) {
+        let soon = Instant::now() + self.listeners.age_left().max(FIRST_LOOK);
+        if let Some(process) = self.processes.get_mut(&pid).filter(|process| process.watched.is_empty()) {
+            process.next_look = process.next_look.min(soon);
         }
     }
 
@@ -126,35 +165,58 @@ impl<'a> Watch<'a> {
         let name = host::identity(pid).map(|(name, _)| name);
         let is_wanted = name.is_some_and(|name| self.wants(pid, &name));
         match self.processes.get_mut(&pid) {
-            Some(process) if is_wanted && !process.watched.is_empty() => process.since = Instant::now(),
+            Some(process) if is_wanted && !process.watched.is_empty() => {
+                process.since = Instant::now();
+                process.dull.clear();
+                process.watched.retain(|_, watched| !watched.is_stale());
+                process.watched.values_mut().for_each(|watched| watched.unmapped = None);
+            }
             _ => self.forget(pid),
         }
     }
 
+    /// Lists all processes, and again until nobody is left who may have been forked while the others were looked at; at
+    /// most so often, since on a host where processes are made all the time there is no end of them.
+    pub(super) fn begin(&mut self, lists: usize) {
+        for _ in 0..lists {
+            self.listeners.forget();
+            self.list();
+            if !self.may_have_forked {
+                break;
+            }
+        }
+    }
+
+    /// How long until all of `/proc` is listed.
+    fn next_list(&self) -> Duration {
+        let Some(listed) = self.listed else { return Duration::ZERO };
+        let least = if self.may_have_forked { LIST_AGAIN } else { LIST_EVERY };
+        least.max(self.listing_took * SHARE).saturating_sub(listed.elapsed())
+    }
+
     /// Looks at what is due; returns how long nothing will be.
     pub(super) fn work(&mut self) -> Duration {
-        let now = Instant::now();
         self.listeners.forget();
-        if self.listed.is_none_or(|at| now - at >= LIST_EVERY) {
-            // Before, since whom a process forked meanwhile asks for another list.
-            self.listed = Some(now);
+        if self.next_list().is_zero() {
             self.list();
         }
+        let now = Instant::now();
         let due = self.processes.iter().filter(|(_, known)| known.next_look <= now);
         let due: Vec<u32> = due.map(|(pid, _)| *pid).collect();
         for pid in due {
             self.look(pid);
         }
-        if self.listed.is_none() {
-            return Duration::ZERO;
-        }
         let next = self.processes.values().map(|process| process.next_look).min();
-        next.map_or(LIST_EVERY, |next| next.saturating_duration_since(Instant::now())).min(LIST_EVERY)
+        next.map_or(LIST_EVERY, |next| next.saturating_duration_since(Instant::now())).min(self.next_list())
     }
 
     /// New processes begin to be known; those that are gone end.
     fn list(&mut self) {
-        let pids = host::pids();
+        // Before, since whom a process forked meanwhile asks for another list.
+        self.may_have_forked = false;
+        let began = Instant::now();
+        self.listed = Some(began);
+        let pids: HashSet<u32> = host::pids().into_iter().collect();
         let gone: Vec<u32> = self.processes.keys().filter(|pid| !pids.contains(pid)).copied().collect();
         for pid in gone {
             self.forget(pid);
@@ -168,14 +230,16 @@ impl<'a> Watch<'a> {
                 self.look(pid);
             }
         }
+        self.listing_took = began.elapsed();
     }
 
     fn forget(&mut self, pid: u32) {
-        if self.processes.remove(&pid).is_some_and(|process| process.speaks != 0) {
+        let Some(process) = self.processes.remove(&pid) else { return };
+        if process.speaks != 0 {
             // It may not be there any more, which is what we want.
             drop(probes::set_speaking(self.skeleton, pid, 0));
         }
-        if self.watched() == 0 {
+        if !process.watched.is_empty() && self.watched() == 0 {
             self.socket_links.clear();
         }
     }
@@ -197,39 +261,87 @@ impl<'a> Watch<'a> {
             next_look: now,
             speaks: 0,
             watched: HashMap::new(),
+            dull: HashSet::new(),
         });
         process.looked = clock::monotonic();
         let age = now - process.since;
         process.next_look = now + (age / 2).clamp(FIRST_LOOK, RAREST_LOOK);
         // Kernel threads, and processes that we may not look into, have nothing that we could see.
         let Ok(mapped) = host::mapped(pid) else { return };
-        let fresh = self.fresh(pid, mapped);
+        self.let_go(pid, &mapped);
+        let fresh = self.fresh(pid, &mapped);
         if fresh.is_empty() {
             return;
         }
-        let speaks = fresh.iter().fold(0, |speaks, (_, file)| speaks | probes::speaks(file.library));
+        let speaks = fresh.iter().fold(0, |speaks, found| speaks | probes::speaks(found.what.library));
         self.note_speaking(pid, speaks);
         if self.wants(pid, &name) {
-            for (mapped, file) in fresh {
-                if !self.watch(pid, &mapped.file, &mapped.place(pid), &file) && file.part == Part::Bytes {
-                    // Sessions that are made but not read would be worse than none.
-                    return;
-                }
-            }
+            self.watch_all(pid, fresh);
         }
     }
 
-    /// What can be watched in a process and is not yet, in the order in which it has to be.
-    fn fresh(&mut self, pid: u32, mapped: Vec<host::Mapped>) -> Vec<(host::Mapped, Rc<Watchable>)> {
-        let speaking = mapped.into_iter().filter_map(|mapped| self.speaks(pid, &mapped).map(|file| (mapped, file)));
-        let mut found: Vec<(host::Mapped, Rc<Watchable>)> = speaking.collect();
-        let parts: Vec<Part> = found.iter().map(|(_, file)| file.part).collect();
-        let watched = self.processes.get(&pid).map(|process| &process.watched);
-        found.retain(|(mapped, file)| {
-            !library::is_alone(file.part, &parts) && watched.is_none_or(|watched| !watched.contains_key(&mapped.file))
+    /// Takes probes out of files that are not what they were, or not mapped any more.
+    fn let_go(&mut self, pid: u32, mapped: &[host::Mapped]) {
+        let Some(process) = self.processes.get_mut(&pid).filter(|process| !process.watched.is_empty()) else { return };
+        let now = Instant::now();
+        let mut next = process.next_look;
+        process.watched.retain(|id, watched| {
+            if mapped.iter().any(|mapped| mapped.file == *id) {
+                watched.unmapped = None;
+                return !watched.is_stale();
+            }
+            let since = *watched.unmapped.get_or_insert(now);
+            next = next.min(now + UNMAPPED);
+            now - since < UNMAPPED
         });
-        found.sort_by_key(|(_, file)| file.part);
-        found
+        process.next_look = next;
+    }
+
+    /// What can be watched in a process and is not yet, in the order in which it has to be.
+    fn fresh(&mut self, pid: u32, mapped: &[host::Mapped]) -> Vec<Speaking> {
+        let began = Instant::now();
+        let mut found = Vec::new();
+        let (mut parts, mut dull) = (Vec::new(), Vec::new());
+        for mapped in mapped {
+            let Some(process) = self.processes.get_mut(&pid) else { return Vec::new() };
+            if let Some(watched) = process.watched.get(&mapped.file) {
+                parts.push(watched.part);
+                continue;
+            }
+            if process.dull.contains(&mapped.file) {
+                continue;
+            }
+            if began.elapsed() > AT_ONCE {
+                process.next_look = began + AT_ONCE * 2;
+                break;
+            }
+            // One that can't be opened now may be another time.
+            let Some(file) = mapped.open(pid) else { continue };
+            let Ok(identity) = Identity::of(&file) else { continue };
+            match self.what_is_in(identity, &file) {
+                Some(what) => {
+                    parts.push(what.part);
+                    let (id, path) = (mapped.file.clone(), mapped.path.clone());
+                    found.push(Speaking { id, file, identity, path, what });
+                }
+                None => dull.push(mapped.file.clone()),
+            }
+        }
+        if let Some(process) = self.processes.get_mut(&pid) {
+            process.dull.extend(dull);
+            found.truncate(MOST_FILES.saturating_sub(process.watched.len()));
+        }
+        in_order(found, &parts)
+    }
+
+    /// Sessions that are made but not read would be worse than none.
+    fn watch_all(&mut self, pid: u32, found: Vec<Speaking>) {
+        for one in found {
+            let part = one.what.part;
+            if !self.watch(pid, one) && part == Part::Bytes {
+                return;
+            }
+        }
     }
 
     /// A process that was asked for by name may load a library in a moment, and end soon after.
@@ -242,14 +354,19 @@ impl<'a> Watch<'a> {
         if !inside || !self.is_asked_for(pid, &name) || self.own.contains(&pid) {
             return;
         }
-        for (id, path, file) in self.system.clone() {
-            if self.processes.get(&pid).is_some_and(|process| !process.watched.contains_key(&id)) {
-                self.note_speaking(pid, probes::speaks(file.library));
-                if !self.watch(pid, &id, &path, &file) && file.part == Part::Bytes {
-                    return;
-                }
-            }
+        let mut found = Vec::new();
+        for path in self.system.clone() {
+            let Ok(file) = file::open(&path) else { continue };
+            let Ok(identity) = Identity::of(&file) else { continue };
+            let (Some(id), Some(what)) = (host::file_id(&file), self.what_is_in(identity, &file)) else { continue };
+            found.push(Speaking { id, file, identity, path: path.to_string_lossy().into_owned(), what });
         }
+        let parts: Vec<Part> = found.iter().map(|one| one.what.part).collect();
+        let Some(process) = self.processes.get(&pid) else { return };
+        found.retain(|one| !process.watched.contains_key(&one.id));
+        let speaks = found.iter().fold(0, |speaks, one| speaks | probes::speaks(one.what.library));
+        self.note_speaking(pid, speaks);
+        self.watch_all(pid, in_order(found, &parts));
     }
 
     /// From now on the programs tell when it listens, forks or ends.
@@ -260,7 +377,7 @@ impl<'a> Watch<'a> {
                 Ok(()) => {
                     process.speaks |= speaks;
                     // Whom it forked before is not known.
-                    self.listed = None;
+                    self.may_have_forked = true;
                 }
                 Err(error) => self.trouble = Some(format!("process {pid}: {error:#}")),
             }
@@ -268,18 +385,16 @@ impl<'a> Watch<'a> {
     }
 
     /// What can be watched in a file.
-    fn speaks(&mut self, pid: u32, mapped: &host::Mapped) -> Option<Rc<Watchable>> {
-        if let Some(known) = self.files.get(&mapped.file) {
+    fn what_is_in(&mut self, identity: Identity, file: &File) -> Option<Rc<Watchable>> {
+        if let Some(known) = self.files.get(&identity) {
             return known.clone();
         }
         if self.files.len() >= REMEMBERED {
             self.files.clear();
         }
-        // One that can't be opened now may be another time.
-        let open = || mapped.open(pid);
-        let found = elf::functions(open()?).and_then(|functions| library::watchable(&functions));
-        let found = found.or_else(|| open().and_then(|file| go::find(file).watchable())).map(Rc::new);
-        self.files.insert(mapped.file.clone(), found.clone());
+        let found = elf::functions(file).and_then(|functions| library::watchable(&functions));
+        let found = found.or_else(|| go::find(file).watchable()).map(Rc::new);
+        self.files.insert(identity, found.clone());
         found
     }
 
@@ -298,23 +413,38 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether it worked.
-    fn watch(&mut self, pid: u32, id: &FileId, place: &Path, file: &Watchable) -> bool {
+    fn watch(&mut self, pid: u32, found: Speaking) -> bool {
         if self.socket_links.is_empty() {
             match probes::attach_sockets(self.skeleton) {
                 Ok(links) => self.socket_links = links,
                 Err(failure) => self.trouble = Some(failure.to_string()),
             }
         }
-        match (probes::attach(self.skeleton, pid, place, file), self.processes.get_mut(&pid)) {
+        let Speaking { id, file, identity, path, what } = found;
+        let attached = probes::attach(self.skeleton, pid, &file::place(&file), &what);
+        match (attached, self.processes.get_mut(&pid)) {
             (Ok(links), Some(process)) => {
-                process.watched.insert(id.clone(), links);
-                true
+                let watched = Watched { _links: links, file, identity, part: what.part, unmapped: None };
+                // Written to since it was read: the probes may stand anywhere.
+                let is_right = !watched.is_stale();
+                if is_right {
+                    process.watched.insert(id, watched);
+                }
+                is_right
             }
             (Err(error), _) => {
-                self.trouble = Some(format!("{} of process {pid}: {error:#}", place.display()));
+                self.failed += 1;
+                self.trouble = Some(format!("{path} of process {pid}: {error:#}"));
                 false
             }
             (Ok(_), None) => false,
         }
     }
+}
+
+/// Files that can be watched in a process whose files have these parts, in the order in which they have to be.
+fn in_order(mut found: Vec<Speaking>, parts: &[Part]) -> Vec<Speaking> {
+    found.retain(|one| !library::is_alone(one.what.part, parts));
+    found.sort_by_key(|one| one.what.part);
+    found
 }
