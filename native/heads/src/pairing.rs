@@ -49,6 +49,8 @@ pub struct Pairing {
     confirmed: bool,
     /// Marks for the message that is being read and is not in the queue yet: of a request, of a response.
     pending: [Marks; 2],
+    /// The bytes that come next are disputed: of requests, of responses.
+    disputed: [bool; 2],
     spare: Vec<Message>,
     /// Another version of HTTP speaks from here on.
     switch: Option<Box<Switch>>,
@@ -91,6 +93,7 @@ impl Pairing {
             closed: false,
             confirmed: false,
             pending: [Marks::default(); 2],
+            disputed: [false; 2],
             spare: Vec::new(),
             switch: None,
         }
@@ -148,10 +151,12 @@ impl Pairing {
         self.switch.take()
     }
 
+    /// The bytes that come next in this direction are disputed.
     pub fn overlap(&mut self, egress: bool) {
         for (slot, kind) in [Kind::Request, Kind::Response].into_iter().enumerate() {
             if self.kind(egress).is_none_or(|its| its == kind) {
                 self.pending[slot].add(Marks::OVERLAP);
+                self.disputed[slot] = true;
             }
         }
     }
@@ -174,6 +179,7 @@ impl Pairing {
     fn take(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
         let turned = self.last_egress.replace(egress) != Some(egress);
         let Some(kind) = self.kind(egress) else { return };
+        let disputed = std::mem::take(&mut self.disputed[slot(kind)]);
         if self.parser(kind).lost() && !(turned && self.resume(kind, bytes)) {
             if kind == Kind::Response {
                 // What waits has its response going by unread.
@@ -182,7 +188,7 @@ impl Pairing {
             }
             return;
         }
-        self.read(kind, bytes, at, ledger, log);
+        self.read(kind, bytes, at, disputed, ledger, log);
     }
 
     /// What goes this way, where that is known.
@@ -198,9 +204,21 @@ impl Pairing {
         }
     }
 
-    fn read(&mut self, kind: Kind, mut bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) {
+    /// `disputed`: every message that has a part in these bytes says so.
+    fn read(
+        &mut self,
+        kind: Kind,
+        mut bytes: &[u8],
+        at: Place,
+        disputed: bool,
+        ledger: &mut Ledger,
+        log: &mut impl Log,
+    ) {
         let mut seq = at.seq;
         while !bytes.is_empty() {
+            if disputed {
+                self.pending[slot(kind)].add(Marks::OVERLAP);
+            }
             let (used, event) = self.parser(kind).feed(bytes, at.time, seq);
             bytes = bytes.get(used..).unwrap_or_default();
             seq = seq.wrapping_add(u32::try_from(used).unwrap_or_default());
@@ -209,6 +227,7 @@ impl Pairing {
                 switch.egress = self.request_egress == Some(kind == Kind::Request);
                 switch.rest = bytes.to_vec();
                 switch.at = Place { seq, ..at };
+                switch.disputed = disputed;
                 break;
             }
             if self.parser(kind).lost() {
@@ -267,6 +286,10 @@ impl Pairing {
             self.emit_front(ledger, log);
         }
     }
+}
+
+fn slot(kind: Kind) -> usize {
+    usize::from(kind == Kind::Response)
 }
 
 #[cfg(test)]

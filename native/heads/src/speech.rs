@@ -22,12 +22,14 @@ pub struct Speech {
     probe: Option<Box<Probe>>,
     /// Its first octets were lost.
     torn: bool,
+    /// Among the first octets, which may be those of HTTP/2, were disputed ones: of what arrives, of what leaves.
+    disputed: [bool; 2],
     limits: Limits,
 }
 
 impl Speech {
     pub fn new(endpoints: Endpoints, joined: bool, limits: Limits) -> Speech {
-        Speech { pairing: Pairing::new(endpoints, joined, limits), http2: None, probe: None, torn: false, limits }
+        Speech { pairing: Pairing::new(endpoints, joined, limits), limits, ..Speech::default() }
     }
 
     pub fn endpoints_mut(&mut self) -> &mut Endpoints {
@@ -117,10 +119,22 @@ impl Speech {
         self.pairing.closed();
     }
 
+    /// The bytes that come next in this direction are disputed.
     pub fn overlap(&mut self, egress: bool) {
-        match &mut self.http2 {
-            Some(http2) => http2.overlap(egress),
-            None => self.pairing.overlap(egress),
+        if let Some(http2) = &mut self.http2 {
+            http2.overlap(egress);
+            return;
+        }
+        self.disputed[usize::from(egress)] |= self.pairing.requests_leave().is_none() || self.pairing.in_preface();
+        self.pairing.overlap(egress);
+    }
+
+    /// What was kept until HTTP/2 was certain may be disputed.
+    fn tell_disputed(&self, http2: &mut Http2) {
+        for egress in [false, true] {
+            if self.disputed[usize::from(egress)] {
+                http2.overlap(egress);
+            }
         }
     }
 
@@ -218,10 +232,14 @@ impl Speech {
         let Some(client_egress) = self.pairing.requests_leave() else { return };
         let endpoints = self.pairing.endpoints.clone();
         let mut http2 = Http2::new(endpoints, self.limits, client_egress, switch.opening);
+        self.tell_disputed(&mut http2);
         if let Some(Probe::Early { egress, pieces, .. }) = self.probe.take().map(|probe| *probe) {
             for (bytes, at) in pieces {
                 http2.data(egress, &bytes, at, ledger, log);
             }
+        }
+        if switch.disputed {
+            http2.overlap(switch.egress);
         }
         if !switch.rest.is_empty() {
             http2.data(switch.egress, &switch.rest, switch.at, ledger, log);

@@ -17,7 +17,7 @@ pub trait Reader {
     fn skipped(&mut self, count: u32, cut: bool, at: Place);
     /// Bytes that TCP accepted and nobody handed us.
     fn gap(&mut self, count: u32, at: Place);
-    /// Two segments that waited out of order disagreed about bytes that came out.
+    /// Two segments that waited out of order disagreed about bytes that come out next.
     fn overlap(&mut self);
     /// The direction ended (FIN).
     fn end(&mut self, time: u64);
@@ -113,7 +113,7 @@ impl Stream {
             return Outcome::Used;
         }
         let expected = accepted.or(self.accepted).unwrap_or(next);
-        self.hold(&part, distance(expected, part.seq) > 0, reader);
+        self.hold(&part, distance(expected, part.seq) > 0);
         self.accept(accepted, reader);
         self.bound(reader);
         Outcome::Used
@@ -130,7 +130,7 @@ impl Stream {
 
     /// TCP has accepted everything before `accepted`.
     pub fn accept(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
-        self.note(accepted, reader);
+        self.note(accepted);
         if let (Some(next), Some(to)) = (self.next, self.accepted) {
             if distance(next, to) > 0 {
                 self.release(to, reader);
@@ -156,16 +156,16 @@ impl Stream {
     }
 
     /// The front has been accepted: it beats what waited out of order.
-    fn settle(&mut self, reader: &mut impl Reader) {
+    fn settle(&mut self) {
         if let Some(front) = self.front.take() {
-            self.insert(front, reader);
+            self.insert(front);
         }
     }
 
-    fn note(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
+    fn note(&mut self, accepted: Option<u32>) {
         if let Some(to) = accepted {
             if self.front.is_some_and(|front| distance(front.seq, to) > 0) {
-                self.settle(reader);
+                self.settle();
             }
             if self.accepted.is_none_or(|before| distance(before, to) > 0) {
                 self.accepted = Some(to);
@@ -187,7 +187,7 @@ impl Stream {
     /// Hands out what TCP had accepted before the next segment came, as far as nothing is missing: no later copy of
     /// these bytes counts.
     fn release_run(&mut self, accepted: Option<u32>, reader: &mut impl Reader) {
-        self.note(accepted, reader);
+        self.note(accepted);
         let (Some(to), Some(next)) = (accepted, self.next) else { return };
         let mut end = next;
         for piece in &self.pieces {
@@ -226,6 +226,9 @@ impl Stream {
             let count = piece.span.min(distance(next, to).unsigned_abs());
             let copied = count.min(piece.copied) as usize;
             let bytes = self.held.get(piece.start..piece.start + copied).unwrap_or_default();
+            if piece.disputed {
+                reader.overlap();
+            }
             deliver(bytes, count, piece.cut, Place { time: piece.time, seq: piece.seq }, reader);
             next = next.wrapping_add(count);
             if count == piece.span {
@@ -244,7 +247,7 @@ impl Stream {
 
     /// Hands out the first run of pieces although nobody said that TCP accepted it.
     fn release_oldest(&mut self, reader: &mut impl Reader) {
-        self.settle(reader);
+        self.settle();
         let Some(first) = self.pieces.first() else { return };
         let mut to = first.end();
         for piece in &self.pieces[1..] {
@@ -291,7 +294,7 @@ impl Stream {
     }
 
     /// Keeps a part until TCP has accepted it.
-    fn hold(&mut self, part: &Part<'_>, early: bool, reader: &mut impl Reader) {
+    fn hold(&mut self, part: &Part<'_>, early: bool) {
         let piece = Piece {
             seq: part.seq,
             span: part.span,
@@ -300,11 +303,12 @@ impl Stream {
             time: part.time,
             cut: part.cut,
             early,
+            disputed: false,
             whole: (part.seq, part.seq.wrapping_add(part.span)),
         };
         self.held.extend_from_slice(part.bytes);
         if early {
-            self.insert(piece, reader);
+            self.insert(piece);
         } else if let Some(mut old) = self.front.replace(piece) {
             // What it held beyond this one may still be accepted: it waits as if it had come out of order.
             let beyond = distance(piece.end(), old.end());
@@ -313,19 +317,22 @@ impl Stream {
                 old.early = true;
                 // TCP has refused it, as a rule: it may fill a hole, and must lose against everything else.
                 old.whole = (old.end(), old.end());
-                self.insert(old, reader);
+                self.insert(old);
             }
         }
     }
 
-    fn insert(&mut self, mut new: Piece, reader: &mut impl Reader) {
+    fn insert(&mut self, mut new: Piece) {
         let mut at = self.pieces.partition_point(|old| distance(old.end(), new.seq) >= 0);
         while let Some(old) = self.pieces.get(at).copied() {
             if distance(old.seq, new.end()) <= 0 {
                 break;
             }
             if new.early && !new.refused() && !old.refused() && self.disagree(&old, &new) {
-                reader.overlap();
+                new.disputed = true;
+                if let Some(old) = self.pieces.get_mut(at) {
+                    old.disputed = true;
+                }
             }
             if wins(&new, &old) {
                 at = self.cut_out(at, &new);

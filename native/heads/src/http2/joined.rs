@@ -22,6 +22,7 @@ impl Http2 {
         ledger: &mut Ledger,
         log: &mut impl Log,
     ) -> Option<Http2> {
+        let disputed = [found.disputed, other.disputed];
         let Found { kind, side, pieces } = found.found(None)?;
         let client_egress = egress == (kind == Kind::Request);
         let sides = [Side::lost_at(limits.max_head_bytes), Side::lost_at(limits.max_head_bytes)];
@@ -31,8 +32,10 @@ impl Http2 {
             http2.streams.miss_beginning();
         }
         http2.settle_roles();
-        http2.take_place(kind, side, pieces, ledger, log);
         let rest = if kind == Kind::Request { Kind::Response } else { Kind::Request };
+        (http2.doubt[slot(kind)], http2.doubt[slot(rest)]) = (disputed[0], disputed[1]);
+        http2.take_place(kind, side, pieces, ledger, log);
+        http2.settle_doubt(kind);
         http2.seeks[slot(rest)] = Some(Box::new(other));
         Some(http2)
     }

@@ -3,6 +3,7 @@
 //! Bytes go one way: [`side`] (frames, header sections by [`hpack`]) -> [`streams`] (exchanges). A direction whose place
 //! is lost is looked for again by [`seek`].
 
+mod doubt;
 pub mod frame;
 mod grpc;
 mod head;
@@ -37,6 +38,8 @@ pub struct Http2 {
     sides: [Side; 2],
     seeks: [Option<Box<Seek>>; 2],
     ended: [bool; 2],
+    /// Disputed bytes are being read.
+    doubt: [bool; 2],
     streams: Streams,
     /// Not for the log, or no HTTP/2 after all.
     left_out: bool,
@@ -64,7 +67,9 @@ struct Taker<'a, 'b, L> {
 
 impl<L: Log> Frames for Taker<'_, '_, L> {
     fn section(&mut self, section: &Section, message: &mut Message) {
-        self.streams.section(self.from, section, message, &mut self.shared);
+        let mut section = *section;
+        section.disputed = self.shared.disputed;
+        self.streams.section(self.from, &section, message, &mut self.shared);
     }
 
     fn content(&mut self, content: &Content<'_>) {
@@ -122,6 +127,7 @@ impl Http2 {
             sides,
             seeks: [None, None],
             ended: [false; 2],
+            doubt: [false; 2],
             streams,
             left_out: false,
         }
@@ -169,11 +175,6 @@ impl Http2 {
         self.reset = true;
     }
 
-    pub fn overlap(&mut self, _egress: bool) {
-        // Which exchange the bytes belong to is known only when they are read.
-        self.streams.mark_all(Marks::OVERLAP);
-    }
-
     /// Bytes of memory that it takes.
     pub fn held(&self) -> usize {
         let sides: usize = self.sides.iter().map(Side::held).sum();
@@ -196,9 +197,10 @@ impl Http2 {
         }
         if self.sides[slot(kind)].lost() {
             self.look(kind, bytes, at, ledger, log);
-            return;
+        } else {
+            self.read(kind, ledger, log, |side, frames| side.feed(bytes, at, frames));
         }
-        self.read(kind, ledger, log, |side, frames| side.feed(bytes, at, frames));
+        self.settle_doubt(kind);
     }
 
     /// Bytes that were not copied, by framing or (`cut`) by a limit.
@@ -255,6 +257,7 @@ impl Http2 {
             return;
         }
         self.read(kind, ledger, log, |side, frames| side.skip(count, mark, at.time, frames));
+        self.settle_doubt(kind);
     }
 
     /// The direction ended.
@@ -325,6 +328,7 @@ impl Http2 {
             joined: self.joined,
             reset: self.reset,
             lost,
+            disputed: self.doubt[slot(kind)],
             crowded,
             ledger,
             log,
@@ -340,6 +344,7 @@ impl Http2 {
             joined: self.joined,
             reset: self.reset,
             lost: [self.sides[0].lost(), self.sides[1].lost()],
+            disputed: false,
             crowded: false,
             ledger,
             log,

@@ -31,6 +31,8 @@ pub struct Seek {
     /// `None`: more came than is kept.
     pieces: Option<Vec<Piece>>,
     kept: usize,
+    /// What was kept may be disputed.
+    pub disputed: bool,
 }
 
 /// What a chain of frames shows.
@@ -83,11 +85,12 @@ pub struct Found {
 
 impl Seek {
     pub fn new(limit: usize) -> Seek {
-        Seek { limit, side: Side::midway(limit), seen: Seen::default(), pieces: Some(Vec::new()), kept: 0 }
+        let (side, seen) = (Side::midway(limit), Seen::default());
+        Seek { limit, side, seen, pieces: Some(Vec::new()), kept: 0, disputed: false }
     }
 
     fn restart(&mut self) {
-        *self = Seek::new(self.limit);
+        *self = Seek { disputed: self.disputed, ..Seek::new(self.limit) };
     }
 
     /// Bytes of memory that it takes.

@@ -132,6 +132,11 @@ impl Side {
         self.strict = false;
     }
 
+    /// Nothing of the table is certain any more.
+    pub fn forget(&mut self) {
+        self.decoder.forget();
+    }
+
     pub fn lost(&self) -> bool {
         self.state == State::Lost
     }

@@ -18,6 +18,7 @@ use std::hash::BuildHasherDefault;
 const CLOSED: usize = 64;
 
 /// What the exchanges of a connection share when they are logged.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
 pub(super) struct Shared<'a, L> {
     pub endpoints: &'a Endpoints,
     pub limits: Limits,
@@ -26,6 +27,8 @@ pub(super) struct Shared<'a, L> {
     pub reset: bool,
     /// The place in the requests' direction, in the responses' direction is lost.
     pub lost: [bool; 2],
+    /// What is being read is disputed.
+    pub disputed: bool,
     /// Memory is short: no new streams.
     pub crowded: bool,
     pub ledger: &'a mut Ledger,
@@ -42,6 +45,17 @@ pub(super) struct Stream {
     pub(super) content: [bool; 2],
     /// The last loss happened before its last frame.
     pub(super) fresh: bool,
+}
+
+impl<L> Shared<'_, L> {
+    /// What is said of an exchange because of the bytes that are being read.
+    fn doubt(&self) -> Marks {
+        if self.disputed {
+            Marks::OVERLAP
+        } else {
+            Marks::default()
+        }
+    }
 }
 
 type Map = HashMap<u32, Box<Stream>, BuildHasherDefault<CookieHasher>>;
@@ -132,6 +146,7 @@ impl Streams {
         };
         let Some(message) = message else { return };
         stream.fresh = true;
+        stream.exchange.marks.add(shared.doubt());
         message.body_bytes += part.octets;
         message.last_byte = part.time;
         message.complete |= part.ends;
@@ -156,6 +171,7 @@ impl Streams {
         self.close(id);
         if let Some(stream) = self.map.get_mut(&id) {
             stream.exchange.marks.add(Marks::RESET);
+            stream.exchange.marks.add(shared.doubt());
             self.emit(id, shared);
         }
     }
@@ -165,14 +181,10 @@ impl Streams {
         let parity = u32::from(from == Kind::Response);
         for id in self.ids(|id, stream| id % 2 == parity && id > last && stream.exchange.response.is_none()) {
             self.close(id);
+            if let Some(stream) = self.map.get_mut(&id) {
+                stream.exchange.marks.add(shared.doubt());
+            }
             self.emit(id, shared);
-        }
-    }
-
-    /// Every open exchange has this mark.
-    pub(super) fn mark_all(&mut self, marks: Marks) {
-        for stream in self.map.values_mut() {
-            stream.exchange.marks.add(marks);
         }
     }
 

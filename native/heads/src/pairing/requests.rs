@@ -83,7 +83,8 @@ impl Pairing {
 
     /// Counts what was read of the last request's body.
     pub(super) fn request_partial(&mut self) {
-        if let Some((_, request)) = open_request(&mut self.queue) {
+        if let Some((row, request)) = open_request(&mut self.queue) {
+            row.add(std::mem::take(&mut self.pending[0]));
             absorb(request, &self.request.message, false);
         }
         self.request.message.clear();

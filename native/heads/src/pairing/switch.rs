@@ -14,6 +14,8 @@ pub struct Switch {
     pub egress: bool,
     pub rest: Vec<u8>,
     pub at: Place,
+    /// It is disputed.
+    pub disputed: bool,
 }
 
 pub(super) fn is_http2(message: &Message) -> bool {
@@ -63,6 +65,7 @@ impl Pairing {
         self.request.make_opaque();
         self.response.make_opaque();
         let nowhere = Place { time: 0, seq: 0 };
-        self.switch = Some(Box::new(Switch { opening, egress: false, rest: Vec::new(), at: nowhere }));
+        let rest = Vec::new();
+        self.switch = Some(Box::new(Switch { opening, egress: false, rest, at: nowhere, disputed: false }));
     }
 }

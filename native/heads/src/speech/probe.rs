@@ -35,6 +35,11 @@ impl Speech {
         }
         endpoints.role = None;
         self.pairing = Pairing::new(endpoints, true, self.limits);
+        for egress in [false, true] {
+            if self.disputed[usize::from(egress)] {
+                self.pairing.overlap(egress);
+            }
+        }
         self.torn = true;
         if let Some(Probe::Early { egress, pieces, .. }) = self.probe.take().map(|probe| *probe) {
             for (bytes, at) in pieces {
@@ -103,6 +108,7 @@ impl Speech {
                 let endpoints = self.pairing.endpoints.clone();
                 let mut http2 = Http2::new(endpoints, self.limits, egress, Opening::Preface(0));
                 http2.settle_roles();
+                self.tell_disputed(&mut http2);
                 for (bytes, at) in pieces {
                     http2.data(server, &bytes, at, ledger, log);
                 }
@@ -111,6 +117,14 @@ impl Speech {
                 true
             }
         }
+    }
+
+    /// What is known of disputed bytes goes with the seeks of the direction `egress` and of the other one.
+    fn dispute(&self, egress: bool, mut seeks: [Seek; 2]) -> [Seek; 2] {
+        for (seek, egress) in seeks.iter_mut().zip([egress, !egress]) {
+            seek.disputed = self.disputed[usize::from(egress)];
+        }
+        seeks
     }
 
     fn probe_joined(&mut self, egress: bool, bytes: &[u8], at: Place, ledger: &mut Ledger, log: &mut impl Log) -> bool {
@@ -124,6 +138,7 @@ impl Speech {
         let [inbound, outbound] = *seeks;
         let seeks = if egress { [outbound, inbound] } else { [inbound, outbound] };
         let endpoints = self.pairing.endpoints.clone();
+        let seeks = self.dispute(egress, seeks);
         match Http2::midway(endpoints, self.limits, !self.torn, egress, seeks, ledger, log) {
             Some(http2) => {
                 self.become_http2(http2);

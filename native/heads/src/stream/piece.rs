@@ -11,6 +11,8 @@ pub(super) struct Piece {
     pub(super) cut: bool,
     /// It waits out of order: TCP expected an earlier byte when it came.
     pub(super) early: bool,
+    /// Another segment that waited said something else for some of these bytes.
+    pub(super) disputed: bool,
     /// Where its segment began and ended, whatever others took of it since: that decides whose bytes count.
     pub(super) whole: (u32, u32),
 }

@@ -155,23 +155,26 @@ fn a_segment_that_tcp_expected_beats_those_that_wait() {
 
 #[test]
 fn of_two_that_wait_the_one_that_begins_earlier_wins() {
-    assert_eq!(waiting(&[(12, "cdef"), (14, "XYgh"), (10, "ab")], 18), ["!", "abcdefgh"]);
-    assert_eq!(waiting(&[(14, "XYgh"), (12, "cdef"), (10, "ab")], 18), ["!", "abcdefgh"]);
+    assert_eq!(waiting(&[(12, "cdef"), (14, "XYgh"), (10, "ab")], 18), ["ab", "!", "cdef", "!", "gh"]);
+    assert_eq!(waiting(&[(14, "XYgh"), (12, "cdef"), (10, "ab")], 18), ["ab", "!", "cdef", "!", "gh"]);
 }
 
 #[test]
 fn of_two_that_wait_and_begin_together_the_longer_wins() {
-    assert_eq!(waiting(&[(12, "XY"), (12, "cdef"), (10, "ab")], 16), ["!", "abcdef"]);
-    assert_eq!(waiting(&[(12, "cdef"), (12, "XY"), (10, "ab")], 16), ["!", "abcdef"]);
-    assert_eq!(waiting(&[(12, "cd"), (12, "XY"), (10, "ab")], 14), ["!", "abcd"]);
+    assert_eq!(waiting(&[(12, "XY"), (12, "cdef"), (10, "ab")], 16), ["ab", "!", "cdef"]);
+    assert_eq!(waiting(&[(12, "cdef"), (12, "XY"), (10, "ab")], 16), ["ab", "!", "cdef"]);
+    assert_eq!(waiting(&[(12, "cd"), (12, "XY"), (10, "ab")], 14), ["ab", "!", "cd"]);
 }
 
 #[test]
 fn where_a_segment_began_counts_although_others_took_its_first_bytes() {
     // [14, 18) lost its first half to [12, 16); [16, 19) begins later than it did.
-    assert_eq!(waiting(&[(14, "XYgh"), (12, "cdef"), (16, "UVi"), (10, "ab")], 19), ["!", "!", "abcdefghi"]);
+    assert_eq!(
+        waiting(&[(14, "XYgh"), (12, "cdef"), (16, "UVi"), (10, "ab")], 19),
+        ["ab", "!", "cdef", "!", "gh", "!", "i"]
+    );
     // [12, 20) is cut to [14, 20) and began before [14, 16).
-    assert_eq!(waiting(&[(14, "XY"), (11, "bcd"), (12, "UVefghij"), (10, "a")], 20), ["!", "!", "abcdefghij"]);
+    assert_eq!(waiting(&[(14, "XY"), (11, "bcd"), (12, "UVefghij"), (10, "a")], 20), ["a", "!", "bcd", "!", "efghij"]);
 }
 
 #[test]

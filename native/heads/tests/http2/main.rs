@@ -1,5 +1,6 @@
 //! HTTP/2 conversations: what they say, however their bytes come, and from the middle on.
 
+mod doubts;
 mod losses;
 
 use heads::connection::{Connections, Limits, Segment};
@@ -50,6 +51,14 @@ fn ok(stream: u32, value: &str, body: &[u8]) -> Vec<u8> {
 
 fn settings() -> Vec<u8> {
     frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])
+}
+
+/// A connection whose ends have greeted each other.
+fn begin() -> Socket {
+    let mut socket = Socket::new(false);
+    socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);
+    socket.segment(true, &[settings(), frame(4, 1, 0, &[])].concat(), 0);
+    socket
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

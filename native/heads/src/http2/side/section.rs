@@ -6,6 +6,7 @@ use crate::http2::hpack::{Broken, Progress};
 
 /// A header section that is complete, or as far as it could be read.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
 pub struct Section {
     /// The stream of the frame; with `promised`, that of the request which it answers.
     pub stream: u32,
@@ -22,6 +23,8 @@ pub struct Section {
     pub marks: Marks,
     /// A decoding error, or a frame where none may be.
     pub invalid: bool,
+    /// Octets of it are disputed.
+    pub disputed: bool,
     pub(super) continuations: u32,
 }
 

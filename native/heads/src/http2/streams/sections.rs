@@ -19,6 +19,9 @@ pub(super) fn marks(section: &Section) -> Marks {
     if section.progress.unresolved > 0 {
         marks.add(Marks::HPACK_UNRESOLVED);
     }
+    if section.disputed {
+        marks.add(Marks::OVERLAP);
+    }
     marks
 }
 
