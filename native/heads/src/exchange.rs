@@ -316,9 +316,10 @@ impl Exchange {
         first.map_or(0, |message| message.first_byte)
     }
 
-    /// First byte of the request to first byte of the final response, nanoseconds.
+    /// First byte of the request to first byte of the final response, nanoseconds; `None` where its head did not come.
     pub fn ttfb(&self) -> Option<u64> {
         let (request, response) = (self.request.as_ref()?, self.response.as_ref()?);
+        let response = Some(response).filter(|response| response.head_bytes > 0)?;
         response.first_byte.checked_sub(request.first_byte)
     }
 

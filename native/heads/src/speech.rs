@@ -191,7 +191,7 @@ impl Speech {
     /// Bytes are missing, and nobody knows how many.
     pub fn lose(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         if let Some(http2) = &mut self.http2 {
-            http2.lose(egress, ledger, log);
+            http2.lose(egress, time, ledger, log);
             return;
         }
         if self.may_begin() {

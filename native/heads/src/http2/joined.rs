@@ -1,11 +1,11 @@
 //! Connections that began before we did, and directions whose place was lost.
 
-use super::seek::{Found, Piece, Seek};
+use super::seek::{Found, Seek};
 use super::side::Side;
 use super::streams::Streams;
 use super::{slot, Http2};
 use crate::connection::Limits;
-use crate::exchange::{Endpoints, Log};
+use crate::exchange::{Endpoints, Log, Marks};
 use crate::http1::Kind;
 use crate::ledger::Ledger;
 use crate::stream::Place;
@@ -23,7 +23,8 @@ impl Http2 {
         log: &mut impl Log,
     ) -> Option<Http2> {
         let disputed = [found.disputed, other.disputed];
-        let Found { kind, side, pieces } = found.found(None)?;
+        let found = found.found(None)?;
+        let kind = found.kind;
         let client_egress = egress == (kind == Kind::Request);
         let sides = [Side::lost_at(limits.max_head_bytes), Side::lost_at(limits.max_head_bytes)];
         let mut http2 = Http2::with(endpoints, limits, client_egress, sides, Streams::default());
@@ -34,7 +35,7 @@ impl Http2 {
         http2.settle_roles();
         let rest = if kind == Kind::Request { Kind::Response } else { Kind::Request };
         (http2.doubt[slot(kind)], http2.doubt[slot(rest)]) = (disputed[0], disputed[1]);
-        http2.take_place(kind, side, pieces, ledger, log);
+        http2.take_place(found, ledger, log);
         http2.settle_doubt(kind);
         http2.seeks[slot(rest)] = Some(Box::new(other));
         Some(http2)
@@ -48,20 +49,18 @@ impl Http2 {
             return;
         }
         let found = self.seeks[slot(kind)].take().and_then(|seek| seek.found(Some(kind)));
-        if let Some(Found { side, pieces, .. }) = found {
-            self.take_place(kind, side, pieces, ledger, log);
+        if let Some(found) = found {
+            self.take_place(found, ledger, log);
         }
     }
 
     /// Goes on from a place that was found: from what was kept, or from where it is now.
-    fn take_place(
-        &mut self,
-        kind: Kind,
-        side: Side,
-        pieces: Option<Vec<Piece>>,
-        ledger: &mut Ledger,
-        log: &mut impl Log,
-    ) {
+    fn take_place(&mut self, found: Found, ledger: &mut Ledger, log: &mut impl Log) {
+        let Found { kind, side, pieces, passed } = found;
+        let again = std::mem::replace(&mut self.found[slot(kind)], true);
+        if passed > 0 {
+            self.streams.miss(kind, passed, if self.joined && !again { Marks::JOINED } else { Marks::GAP });
+        }
         let Some(pieces) = pieces else {
             self.sides[slot(kind)] = side;
             return;

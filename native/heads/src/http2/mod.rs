@@ -37,6 +37,8 @@ pub struct Http2 {
     /// The requests' direction, the responses'.
     sides: [Side; 2],
     seeks: [Option<Box<Seek>>; 2],
+    /// The place had to be found, and was.
+    found: [bool; 2],
     ended: [bool; 2],
     /// Disputed bytes are being read.
     doubt: [bool; 2],
@@ -126,6 +128,7 @@ impl Http2 {
             reset: false,
             sides,
             seeks: [None, None],
+            found: [false; 2],
             ended: [false; 2],
             doubt: [false; 2],
             streams,
@@ -218,7 +221,7 @@ impl Http2 {
     }
 
     /// Bytes are missing, and nobody knows how many.
-    pub fn lose(&mut self, egress: bool, ledger: &mut Ledger, log: &mut impl Log) {
+    pub fn lose(&mut self, egress: bool, time: u64, ledger: &mut Ledger, log: &mut impl Log) {
         let kind = self.kind(egress);
         if self.left_out || self.ended[slot(kind)] {
             return;
@@ -226,7 +229,7 @@ impl Http2 {
         ledger.gaps += 1;
         if self.sides[slot(kind)].lost() {
             if let Some(seek) = &mut self.seeks[slot(kind)] {
-                seek.gap();
+                seek.gap(time);
             }
             return;
         }
@@ -249,7 +252,7 @@ impl Http2 {
         if self.sides[slot(kind)].lost() {
             if let Some(seek) = &mut self.seeks[slot(kind)] {
                 if mark.is_some() {
-                    seek.gap();
+                    seek.gap(at.time);
                 } else {
                     seek.skipped(count, at);
                 }

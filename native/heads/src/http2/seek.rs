@@ -31,6 +31,9 @@ pub struct Seek {
     /// `None`: more came than is kept.
     pieces: Option<Vec<Piece>>,
     kept: usize,
+    /// When the last octets came, and the last ones that it let go unread.
+    last: u64,
+    passed: u64,
     /// What was kept may be disputed.
     pub disputed: bool,
 }
@@ -76,21 +79,26 @@ impl Frames for Seen {
 }
 
 /// A place that is found: who speaks, the frames from there on.
+#[derive(Debug)]
 pub struct Found {
     pub kind: Kind,
     pub side: Side,
     /// What is to be read again by a new side instead.
     pub pieces: Option<Vec<Piece>>,
+    /// When the last octets came that nobody has read; 0: there are none.
+    pub passed: u64,
 }
 
 impl Seek {
     pub fn new(limit: usize) -> Seek {
         let (side, seen) = (Side::midway(limit), Seen::default());
-        Seek { limit, side, seen, pieces: Some(Vec::new()), kept: 0, disputed: false }
+        Seek { limit, side, seen, pieces: Some(Vec::new()), kept: 0, last: 0, passed: 0, disputed: false }
     }
 
-    fn restart(&mut self) {
-        *self = Seek { disputed: self.disputed, ..Seek::new(self.limit) };
+    /// What came until `passed` is let go.
+    fn restart(&mut self, passed: u64) {
+        let (passed, disputed) = (self.passed.max(passed), self.disputed);
+        *self = Seek { passed, disputed, ..Seek::new(self.limit) };
     }
 
     /// Bytes of memory that it takes.
@@ -103,14 +111,15 @@ impl Seek {
         let began = !self.side.at_frame() || self.seen.frames > 0;
         self.try_on(bytes, at);
         if self.failed(known) {
-            self.restart();
+            self.restart(if began { self.last } else { at.time });
             if began {
                 self.try_on(bytes, at);
                 if self.failed(known) {
-                    self.restart();
+                    self.restart(at.time);
                 }
             }
         }
+        self.last = at.time;
         self.is_certain(known)
     }
 
@@ -136,19 +145,20 @@ impl Seek {
 
     pub fn skipped(&mut self, count: u32, at: Place) {
         if self.side.at_frame() {
-            self.restart();
+            self.restart(at.time);
             return;
         }
         self.side.skip(count, None, at.time, &mut self.seen);
         if self.side.lost() {
-            self.restart();
+            self.restart(at.time);
         } else {
+            self.last = at.time;
             self.keep(0, || Piece::Skipped(count, at));
         }
     }
 
-    pub fn gap(&mut self) {
-        self.restart();
+    pub fn gap(&mut self, time: u64) {
+        self.restart(time);
     }
 
     fn keep(&mut self, size: usize, piece: impl FnOnce() -> Piece) {
@@ -168,7 +178,8 @@ impl Seek {
         let kind = self.seen.kind.or(known)?;
         let mut side = self.side;
         side.trust();
-        Some(Found { kind, side, pieces: self.pieces })
+        let passed = if self.pieces.is_some() { self.passed } else { self.last };
+        Some(Found { kind, side, pieces: self.pieces, passed })
     }
 }
 

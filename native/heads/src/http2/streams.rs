@@ -140,6 +140,9 @@ impl Streams {
 
     pub(super) fn content(&mut self, from: Kind, part: &Content<'_>, shared: &mut Shared<'_, impl Log>) {
         let Some(stream) = self.map.get_mut(&part.stream) else { return };
+        if from == Kind::Response && stream.exchange.response.is_none() {
+            stream.answer_without_head(part.time);
+        }
         let (side, message) = match from {
             Kind::Request => (0, stream.exchange.request.as_mut()),
             Kind::Response => (1, stream.exchange.response.as_mut()),

@@ -189,7 +189,7 @@ impl Speech {
                 let seek = &mut seeks[usize::from(egress)];
                 match skipped {
                     Some(count) => seek.skipped(count, at),
-                    None => seek.gap(),
+                    None => seek.gap(at.time),
                 }
             }
             Some(Probe::Early { .. }) => self.give_up_early(ledger, log),

@@ -2,6 +2,7 @@
 
 mod doubts;
 mod losses;
+mod unread;
 
 use heads::connection::{Connections, Limits, Segment};
 use heads::exchange::{Endpoints, Exchange, Head, Log, Marks, Message, Protocol, Role, Unresolved};

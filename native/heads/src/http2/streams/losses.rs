@@ -1,6 +1,6 @@
 //! After a loss: exchanges that may miss something, and those that may have ended unseen.
 
-use super::{Shared, Streams};
+use super::{Shared, Stream, Streams};
 use crate::exchange::{Log, Marks};
 use crate::http1::Kind;
 
@@ -8,17 +8,38 @@ use crate::http1::Kind;
 /// was lost.
 const PATIENCE: u32 = 256;
 
+impl Stream {
+    /// Something of a message may be missing, if it has not come to its end; true where that is so.
+    fn miss(&mut self, from: Kind, mark: Marks) -> bool {
+        let (side, message) = match from {
+            Kind::Request => (0, &self.exchange.request),
+            Kind::Response => (1, &self.exchange.response),
+        };
+        let missing = message.as_ref().is_none_or(|message| !message.complete);
+        if missing {
+            self.exchange.marks.add(mark);
+            self.counters[side].lose();
+        }
+        missing
+    }
+
+    /// Something of it may be missing, because we came late or because of a loss.
+    pub(super) fn misses(&self) -> bool {
+        self.exchange.marks.has(Marks(Marks::GAP.0 | Marks::JOINED.0))
+    }
+
+    /// Its end may be what is missing: nothing came since.
+    fn may_be_over(&self) -> bool {
+        !self.fresh && self.misses()
+    }
+}
+
 impl Streams {
     /// Something of one direction was lost: the exchanges that are open may miss it.
     pub(in crate::http2) fn lose(&mut self, from: Kind) {
-        let side = usize::from(from == Kind::Response);
         for stream in self.map.values_mut() {
             stream.fresh = false;
-            let message = if side == 0 { &stream.exchange.request } else { &stream.exchange.response };
-            if !message.as_ref().is_some_and(|message| message.complete) {
-                stream.exchange.marks.add(Marks::GAP);
-                stream.counters[side].lose();
-            }
+            stream.miss(from, Marks::GAP);
         }
         self.gap = true;
         self.doubtful = Some(self.highest);
@@ -26,6 +47,16 @@ impl Streams {
             Kind::Request => self.certain = None,
             Kind::Response => self.pushes_certain = false,
         }
+    }
+
+    /// The place in one direction was found, and what came until `passed` was not read: the exchanges that had begun by
+    /// then may miss it.
+    pub(in crate::http2) fn miss(&mut self, from: Kind, passed: u64, mark: Marks) {
+        for stream in self.map.values_mut().filter(|stream| stream.exchange.began() <= passed) {
+            stream.fresh &= !stream.miss(from, mark);
+        }
+        self.gap = true;
+        self.doubtful = Some(self.highest);
     }
 
     /// Its first octets were lost.
@@ -40,7 +71,7 @@ impl Streams {
             return;
         }
         self.doubtful = None;
-        for id in self.ids(|id, stream| id <= doubtful && !stream.fresh && stream.exchange.marks.has(Marks::GAP)) {
+        for id in self.ids(|id, stream| id <= doubtful && stream.may_be_over()) {
             self.close(id);
             self.emit(id, shared);
         }
@@ -51,7 +82,7 @@ impl Streams {
         if !self.gap {
             return false;
         }
-        let stale = self.map.iter().filter(|(_, stream)| !stream.fresh && stream.exchange.marks.has(Marks::GAP));
+        let stale = self.map.iter().filter(|(_, stream)| stream.may_be_over());
         let Some(id) = stale.map(|(id, _)| *id).min() else { return false };
         self.close(id);
         self.emit(id, shared);

@@ -1,14 +1,28 @@
 //! What a server sends in header sections: interim responses, responses and their trailers.
 
 use super::sections::{is_whole, marks, note_fault, trailers};
-use super::{weight, Shared, Streams};
-use crate::exchange::{Log, Marks, Message};
+use super::{weight, Shared, Stream, Streams};
+use crate::exchange::{Fault, Log, Marks, Message};
 use crate::http1::Kind;
 use crate::http2::side::Section;
 use crate::http2::{grpc, head};
 
 /// Interim responses kept of one exchange, as in HTTP/1.
 const INTERIM: usize = 64;
+
+impl Stream {
+    /// Content of a response whose head did not come: it was missed, or was never sent.
+    pub(super) fn answer_without_head(&mut self, time: u64) {
+        let mut message = Message { first_byte: time, ..Message::default() };
+        message.head.version = Some((2, 0));
+        if self.misses() {
+            self.counters[1].lose();
+        } else {
+            message.head.fault = Some((Fault::Frames, 0));
+        }
+        self.exchange.response = Some(message);
+    }
+}
 
 impl Streams {
     pub(super) fn response_section(
@@ -58,6 +72,7 @@ impl Streams {
     /// Gives a section of the server to its exchange; returns the bytes that it keeps.
     pub(super) fn respond(&mut self, id: u32, section: &Section, message: &mut Message) -> usize {
         let whole = is_whole(section);
+        let missed = self.map.get(&id).is_some_and(|stream| stream.misses());
         let mut spare = self.messages.pop().unwrap_or_default();
         let Some(stream) = self.map.get_mut(&id) else { return 0 };
         let (exchange, content) = (&mut stream.exchange, stream.content[1]);
@@ -82,7 +97,7 @@ impl Streams {
                 self.messages.push(spare);
                 return trailers(response, section, message);
             }
-            None if !maybe_head => {
+            None if !maybe_head && missed => {
                 // The head was not seen.
                 spare.first_byte = message.first_byte;
                 spare.head.version = Some((2, 0));
