@@ -59,7 +59,7 @@ impl Frames for Seen {
         let asks = named(&[b":method", b":scheme", b":path"]);
         let answers = named(&[b":status"]);
         let kind = match (asks, answers) {
-            (true, false) if section.promised.is_some() => Kind::Response,
+            (true, false) if section.promises => Kind::Response,
             (true, false) => Kind::Request,
             (false, true) => Kind::Response,
             (false, false) => return,

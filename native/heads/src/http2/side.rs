@@ -239,6 +239,7 @@ impl Side {
                 self.section = Some(Section {
                     stream: frame.stream(),
                     ends: frame.kind == kind::HEADERS && frame.has(flag::END_STREAM),
+                    promises: frame.kind == kind::PUSH_PROMISE,
                     seq: self.place.seq,
                     ..Section::default()
                 });

@@ -1,5 +1,6 @@
 //! Streams and the exchanges on them (RFC 9113, sections 5.1 and 8.1).
 
+mod closed;
 mod losses;
 mod requests;
 mod responses;
@@ -11,11 +12,9 @@ use crate::connection::{CookieHasher, Limits};
 use crate::exchange::{Endpoints, Exchange, Fault, Field, Log, Marks, Message, Protocol};
 use crate::http1::Kind;
 use crate::ledger::Ledger;
-use std::collections::{HashMap, VecDeque};
+use closed::{Closed, Ids};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-
-/// Streams that were closed last: what was on its way when they were closed is none of a new exchange's.
-const CLOSED: usize = 64;
 
 /// What the exchanges of a connection share when they are logged.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, each named where it is used")]
@@ -71,7 +70,10 @@ pub(super) struct Streams {
     certain: Option<u32>,
     /// No stream of the server was missed.
     pushes_certain: bool,
-    closed: VecDeque<u32>,
+    closed: Closed,
+    /// Streams that are not open and on which content came, of requests and of responses: a section without
+    /// pseudo-header fields that follows is one of trailers.
+    adrift: [Ids; 2],
     /// The highest stream when something was lost last.
     doubtful: Option<u32>,
     gap: bool,
@@ -99,7 +101,9 @@ impl Streams {
 
     /// Bytes of memory that the open exchanges take.
     pub(super) fn held(&self) -> usize {
-        self.held + (self.map.len() + self.spare.len()) * size_of::<Stream>()
+        let ids: usize = self.adrift.iter().map(Ids::len).sum();
+        let streams = (self.map.len() + self.spare.len()) * size_of::<Stream>();
+        self.held + streams + self.closed.held() + ids * size_of::<u32>()
     }
 
     /// The exchange that HTTP/1 began is the first stream (RFC 7540, section 3.2).
@@ -134,12 +138,16 @@ impl Streams {
                 message.complete = section.marks == Marks::default() && !section.broken_off;
                 self.open(promised, section, message, shared);
             }
+            (Kind::Response, None) if section.promises => self.miss_promise(),
             (Kind::Response, None) => self.response_section(section, message, shared),
         }
     }
 
     pub(super) fn content(&mut self, from: Kind, part: &Content<'_>, shared: &mut Shared<'_, impl Log>) {
-        let Some(stream) = self.map.get_mut(&part.stream) else { return };
+        let Some(stream) = self.map.get_mut(&part.stream) else {
+            self.drift(from, part, shared);
+            return;
+        };
         if from == Kind::Response && stream.exchange.response.is_none() {
             stream.answer_without_head(part.time);
         }
@@ -168,6 +176,28 @@ impl Streams {
         if part.ends {
             self.settle(part.stream, shared);
         }
+    }
+
+    /// Content on a stream that is not open. Where something was missed, its head was.
+    fn drift(&mut self, from: Kind, part: &Content<'_>, shared: &Shared<'_, impl Log>) {
+        if !(self.gap || shared.joined) || self.closed.contains(part.stream) {
+            return;
+        }
+        let ids = &mut self.adrift[usize::from(from == Kind::Response)];
+        if part.ends {
+            ids.remove(&part.stream);
+            return;
+        }
+        if ids.len() >= shared.limits.streams {
+            // Those whose end was lost stay for ever.
+            ids.clear();
+        }
+        ids.insert(part.stream);
+    }
+
+    /// Whether content came on this stream, which was not open; it is open or over from here on.
+    fn was_adrift(&mut self, from: Kind, id: u32) -> bool {
+        self.adrift[usize::from(from == Kind::Response)].remove(&id)
     }
 
     pub(super) fn reset(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) {
@@ -241,10 +271,10 @@ impl Streams {
     }
 
     fn close(&mut self, id: u32) {
-        if self.closed.len() >= CLOSED {
-            self.closed.pop_front();
+        self.closed.push(id);
+        for ids in &mut self.adrift {
+            ids.remove(&id);
         }
-        self.closed.push_back(id);
     }
 
     fn fresh(&mut self, id: u32) -> Box<Stream> {

@@ -2,6 +2,7 @@
 
 mod doubts;
 mod losses;
+mod unclear;
 mod unread;
 
 use heads::connection::{Connections, Limits, Segment};

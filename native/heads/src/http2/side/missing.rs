@@ -47,6 +47,10 @@ impl Side {
         if self.frame.kind == kind::DATA {
             self.content = left;
         } else {
+            if self.frame.kind == kind::RST_STREAM {
+                // Only its reason is not known.
+                frames.reset(self.frame.stream());
+            }
             self.break_section(mark.unwrap_or(Marks::GAP));
             (self.content, self.padding) = (0, left);
         }

@@ -10,7 +10,8 @@ use crate::http2::hpack::{Broken, Progress};
 pub struct Section {
     /// The stream of the frame; with `promised`, that of the request which it answers.
     pub stream: u32,
-    /// PUSH_PROMISE: the stream that is promised.
+    /// It is a PUSH_PROMISE, and the stream that it promises: nothing where that was lost.
+    pub promises: bool,
     pub promised: Option<u32>,
     /// The message ends with it.
     pub ends: bool,

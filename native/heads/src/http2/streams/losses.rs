@@ -59,6 +59,12 @@ impl Streams {
         self.doubtful = Some(self.highest);
     }
 
+    /// A promise whose stream was lost.
+    pub(super) fn miss_promise(&mut self) {
+        self.pushes_certain = false;
+        self.gap = true;
+    }
+
     /// Its first octets were lost.
     pub(in crate::http2) fn miss_beginning(&mut self) {
         self.gap = true;

@@ -35,12 +35,16 @@ impl Streams {
             self.settle(id, shared);
             return;
         }
+        if self.was_adrift(Kind::Request, id) && !head::has_pseudo(&message.head) {
+            // The trailers of a request that began before we looked.
+            return;
+        }
         let certain = self.certain.is_some_and(|certain| id >= certain);
-        let over = (self.gap || shared.joined) && self.closed.contains(&id);
+        let over = (self.gap || shared.joined) && self.closed.contains(id);
         if over || (id <= self.highest && certain) {
             return;
         }
-        // The trailers of a request that began before we looked.
+        // Trailers as well, without content before them.
         if !certain && section.ends && !head::has_pseudo(&message.head) && !head::begins_unresolved(&message.head) {
             return;
         }

@@ -21,6 +21,18 @@ impl Stream {
             message.head.fault = Some((Fault::Frames, 0));
         }
         self.exchange.response = Some(message);
+        self.content[1] = true;
+    }
+
+    /// Its response has a head with a status that is not known, and nothing else: it was an interim one's where another
+    /// head follows it, one with a status, or with which the message doesn't end, as it does with trailers (RFC 9113,
+    /// section 8.1).
+    fn has_vague_head(&self) -> bool {
+        self.exchange.response.as_ref().is_some_and(|known| {
+            let head = &known.head;
+            let vague = head.status.is_none() && !matches!(head.fault, Some((Fault::Status, _)));
+            vague && !self.content[1] && !known.complete && head.trailers.is_empty()
+        })
     }
 }
 
@@ -32,8 +44,16 @@ impl Streams {
         shared: &mut Shared<'_, impl Log>,
     ) {
         let id = section.stream;
-        if !self.map.contains_key(&id) && !self.open_unasked(id, shared) {
-            return;
+        if !self.map.contains_key(&id) {
+            let adrift = self.was_adrift(Kind::Response, id) && !head::has_pseudo(&message.head);
+            if !self.open_unasked(id, shared) {
+                return;
+            }
+            if let Some(stream) = self.map.get_mut(&id).filter(|_| adrift) {
+                // What is read now are trailers.
+                stream.content[1] = true;
+                stream.counters[1].lose();
+            }
         }
         let taken = self.respond(id, section, message);
         if let Some(stream) = self.map.get_mut(&id) {
@@ -51,7 +71,7 @@ impl Streams {
         } else {
             id <= self.highest && self.certain.is_some_and(|certain| id >= certain)
         };
-        if known || self.closed.contains(&id) {
+        if known || self.closed.contains(id) {
             return false;
         }
         self.give_up_stale(shared);
@@ -75,18 +95,13 @@ impl Streams {
         let missed = self.map.get(&id).is_some_and(|stream| stream.misses());
         let mut spare = self.messages.pop().unwrap_or_default();
         let Some(stream) = self.map.get_mut(&id) else { return 0 };
-        let (exchange, content) = (&mut stream.exchange, stream.content[1]);
         let is_head = head::has_pseudo(&message.head);
-        let maybe_head = is_head || head::begins_unresolved(&message.head) || !section.ends;
-        let known = exchange.response.as_ref();
-        // What came with a status that is not known was an interim response where another head follows it: one with a
-        // status, or with which the message doesn't end, as it does with trailers (RFC 9113, section 8.1).
-        let was_interim = known.is_some_and(|known| {
-            (is_head || !section.ends)
-                && !content
-                && known.head.status.is_none()
-                && head::begins_unresolved(&known.head)
-        });
+        let unclear = head::begins_unresolved(&message.head) || (message.head.fields.is_empty() && !whole);
+        // The status of gRPC is known without any table: what is unclear there are trailers.
+        let begins = (unclear && !(stream.grpc && missed)) || !section.ends;
+        let maybe_head = is_head || (!stream.content[1] && begins);
+        let was_interim = stream.has_vague_head() && (is_head || !section.ends || (unclear && !stream.grpc));
+        let exchange = &mut stream.exchange;
         if was_interim && exchange.interim.len() < INTERIM {
             let mut interim = exchange.response.take().unwrap_or_default();
             interim.complete = true;
