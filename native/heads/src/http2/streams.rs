@@ -8,6 +8,7 @@ mod sections;
 
 use super::grpc::{self, Counter};
 use super::side::{Content, Section};
+use super::HELD;
 use crate::connection::{CookieHasher, Limits};
 use crate::exchange::{Endpoints, Exchange, Fault, Field, Log, Marks, Message, Protocol};
 use crate::http1::Kind;
@@ -28,7 +29,7 @@ pub(super) struct Shared<'a, L> {
     pub lost: [bool; 2],
     /// What is being read is disputed.
     pub disputed: bool,
-    /// Memory is short: no new streams.
+    /// Memory was short when these bytes came.
     pub crowded: bool,
     pub ledger: &'a mut Ledger,
     pub log: &'a mut L,
@@ -97,6 +98,11 @@ impl Streams {
 
     pub(super) fn len(&self) -> usize {
         self.map.len()
+    }
+
+    /// Memory is short: no more streams, and nothing but requests and responses of those that are open.
+    fn crowded(&self, shared: &Shared<'_, impl Log>) -> bool {
+        shared.crowded || self.held > HELD
     }
 
     /// Bytes of memory that the open exchanges take.

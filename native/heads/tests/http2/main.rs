@@ -1,6 +1,7 @@
 //! HTTP/2 conversations: what they say, however their bytes come, and from the middle on.
 
 mod doubts;
+mod limits;
 mod losses;
 mod unclear;
 mod unread;

@@ -1,6 +1,6 @@
 //! What a client sends in header sections: requests, and the trailers of requests.
 
-use super::sections::{is_whole, marks, note_fault, trailers};
+use super::sections::{is_whole, leave_out, marks, note_fault, trailers};
 use super::{Shared, Streams};
 use crate::exchange::{Log, Message};
 use crate::http1::Kind;
@@ -15,11 +15,15 @@ impl Streams {
         shared: &mut Shared<'_, impl Log>,
     ) {
         let id = section.stream;
+        let room = !self.crowded(shared);
         if let Some(stream) = self.map.get_mut(&id) {
             stream.fresh = true;
             stream.exchange.marks.add(marks(section));
             if let Some(request) = stream.exchange.request.as_mut() {
-                self.held += trailers(request, section, message);
+                match trailers(request, section, message, room) {
+                    Some(added) => self.held += added,
+                    None => leave_out(section, &mut stream.exchange.marks, shared.ledger),
+                }
             } else if head::has_pseudo(&message.head) {
                 // Its response was read before: the place in this direction had to be found.
                 head::read(&mut message.head, Kind::Request, is_whole(section));
@@ -65,7 +69,7 @@ impl Streams {
         if self.map.contains_key(&id) {
             return;
         }
-        if shared.crowded || (self.map.len() >= shared.limits.streams && !self.give_up_doubtful(shared)) {
+        if self.crowded(shared) || (self.map.len() >= shared.limits.streams && !self.give_up_doubtful(shared)) {
             shared.ledger.streams_refused += 1;
             self.close(id);
             return;

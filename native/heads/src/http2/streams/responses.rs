@@ -1,6 +1,6 @@
 //! What a server sends in header sections: interim responses, responses and their trailers.
 
-use super::sections::{is_whole, marks, note_fault, trailers};
+use super::sections::{is_whole, leave_out, marks, note_fault, trailers};
 use super::{weight, Shared, Stream, Streams};
 use crate::exchange::{Fault, Log, Marks, Message};
 use crate::http1::Kind;
@@ -13,8 +13,7 @@ const INTERIM: usize = 64;
 impl Stream {
     /// Content of a response whose head did not come: it was missed, or was never sent.
     pub(super) fn answer_without_head(&mut self, time: u64) {
-        let mut message = Message { first_byte: time, ..Message::default() };
-        message.head.version = Some((2, 0));
+        let mut message = headless(time);
         if self.misses() {
             self.counters[1].lose();
         } else {
@@ -22,6 +21,15 @@ impl Stream {
         }
         self.exchange.response = Some(message);
         self.content[1] = true;
+    }
+
+    /// Keeps an interim response, where there is `room`; false where it is left out.
+    fn keep_interim(&mut self, message: Message, room: bool) -> bool {
+        let keep = room && self.exchange.interim.len() < INTERIM;
+        if keep {
+            self.exchange.interim.push(message);
+        }
+        keep
     }
 
     /// Its response has a head with a status that is not known, and nothing else: it was an interim one's where another
@@ -34,6 +42,13 @@ impl Stream {
             vague && !self.content[1] && !known.complete && head.trailers.is_empty()
         })
     }
+}
+
+/// A response whose head did not come.
+fn headless(first_byte: u64) -> Message {
+    let mut message = Message { first_byte, ..Message::default() };
+    message.head.version = Some((2, 0));
+    message
 }
 
 impl Streams {
@@ -55,12 +70,11 @@ impl Streams {
                 stream.counters[1].lose();
             }
         }
-        let taken = self.respond(id, section, message);
+        self.respond(id, section, message, shared);
         if let Some(stream) = self.map.get_mut(&id) {
             stream.fresh = true;
             stream.exchange.marks.add(marks(section));
         }
-        self.held += taken;
         self.settle(id, shared);
     }
 
@@ -75,7 +89,7 @@ impl Streams {
             return false;
         }
         self.give_up_stale(shared);
-        if shared.crowded || (self.map.len() >= shared.limits.streams && !self.give_up_doubtful(shared)) {
+        if self.crowded(shared) || (self.map.len() >= shared.limits.streams && !self.give_up_doubtful(shared)) {
             shared.ledger.streams_refused += 1;
             return false;
         }
@@ -89,56 +103,53 @@ impl Streams {
         true
     }
 
-    /// Gives a section of the server to its exchange; returns the bytes that it keeps.
-    pub(super) fn respond(&mut self, id: u32, section: &Section, message: &mut Message) -> usize {
-        let whole = is_whole(section);
-        let missed = self.map.get(&id).is_some_and(|stream| stream.misses());
-        let mut spare = self.messages.pop().unwrap_or_default();
-        let Some(stream) = self.map.get_mut(&id) else { return 0 };
+    /// Gives a section of the server to its exchange.
+    fn respond(&mut self, id: u32, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
+        let (whole, room) = (is_whole(section), !self.crowded(shared));
+        let Some(stream) = self.map.get_mut(&id) else { return };
+        let missed = stream.misses();
         let is_head = head::has_pseudo(&message.head);
         let unclear = head::begins_unresolved(&message.head) || (message.head.fields.is_empty() && !whole);
         // The status of gRPC is known without any table: what is unclear there are trailers.
         let begins = (unclear && !(stream.grpc && missed)) || !section.ends;
         let maybe_head = is_head || (!stream.content[1] && begins);
-        let was_interim = stream.has_vague_head() && (is_head || !section.ends || (unclear && !stream.grpc));
-        let exchange = &mut stream.exchange;
-        if was_interim && exchange.interim.len() < INTERIM {
-            let mut interim = exchange.response.take().unwrap_or_default();
+        if stream.has_vague_head() && (is_head || !section.ends || (unclear && !stream.grpc)) {
+            let mut interim = stream.exchange.response.take().unwrap_or_default();
             interim.complete = true;
-            exchange.interim.push(interim);
+            let (weight, kept) = (weight(&interim), stream.keep_interim(interim, true));
+            if !kept {
+                self.held = self.held.saturating_sub(weight);
+                stream.exchange.marks.add(Marks::CUT);
+                shared.ledger.heads_cut += 1;
+            }
         }
-        match exchange.response.as_mut() {
-            Some(response) => {
-                self.messages.push(spare);
-                return trailers(response, section, message);
+        let exchange = &mut stream.exchange;
+        if exchange.response.is_none() && !maybe_head && missed {
+            // The head was not seen.
+            exchange.response = Some(headless(message.first_byte));
+        }
+        if let Some(response) = exchange.response.as_mut() {
+            match trailers(response, section, message, room) {
+                Some(added) => self.held += added,
+                None => leave_out(section, &mut exchange.marks, shared.ledger),
             }
-            None if !maybe_head && missed => {
-                // The head was not seen.
-                spare.first_byte = message.first_byte;
-                spare.head.version = Some((2, 0));
-                let added = trailers(&mut spare, section, message);
-                exchange.response = Some(spare);
-                return added;
-            }
-            None => {}
+            return;
         }
         head::read(&mut message.head, Kind::Response, whole);
         note_fault(section, message);
         let interim = matches!(message.head.status, Some(100..=199)) && !section.ends;
-        if interim && exchange.interim.len() >= INTERIM {
-            exchange.marks.add(Marks::CUT);
-            self.messages.push(spare);
-            return 0;
-        }
-        std::mem::swap(&mut spare, message);
-        let added = weight(&spare);
+        let mut taken = std::mem::replace(message, self.messages.pop().unwrap_or_default());
+        let weight = weight(&taken);
         if interim {
-            spare.complete = section.marks == Marks::default() && !section.broken_off;
-            exchange.interim.push(spare);
+            taken.complete = section.marks == Marks::default() && !section.broken_off;
+            if !stream.keep_interim(taken, room) {
+                leave_out(section, &mut stream.exchange.marks, shared.ledger);
+                return;
+            }
         } else {
-            stream.grpc |= exchange.request.is_none() && grpc::is_call(&spare.head);
-            exchange.response = Some(spare);
+            stream.grpc |= exchange.request.is_none() && grpc::is_call(&taken.head);
+            exchange.response = Some(taken);
         }
-        added
+        self.held += weight;
     }
 }

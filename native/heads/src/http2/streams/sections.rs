@@ -4,6 +4,7 @@ use super::weight;
 use crate::exchange::{Fault, Marks, Message};
 use crate::http2::side::Section;
 use crate::http2::{grpc, head};
+use crate::ledger::Ledger;
 
 /// Nothing of the section is missing.
 pub(super) fn is_whole(section: &Section) -> bool {
@@ -31,16 +32,34 @@ pub(super) fn note_fault(section: &Section, message: &mut Message) {
     }
 }
 
-/// Adds a trailer section to its message; returns the bytes that it keeps.
-pub(super) fn trailers(message: &mut Message, section: &Section, from: &mut Message) -> usize {
+/// A section that is not kept: its row says so, and it is counted.
+pub(super) fn leave_out(section: &Section, marks: &mut Marks, ledger: &mut Ledger) {
+    marks.add(Marks::CUT);
+    // Else it is counted already.
+    ledger.heads_cut += u64::from(!section.progress.cut);
+}
+
+/// Adds a trailer section to its message, where there is `room`; returns the bytes that it takes, `None` where it is not
+/// kept. A message has one at most, and ends with it (RFC 9113, section 8.1).
+pub(super) fn trailers(message: &mut Message, section: &Section, from: &mut Message, room: bool) -> Option<usize> {
     grpc::encode_binary(&mut from.head);
-    let before = weight(message);
-    let fault = if section.invalid { Some((Fault::Frames, 0)) } else { head::trailer_fault(&from.head) };
-    if let Some((fault, _)) = fault {
+    let again = message.complete || !message.head.trailers.is_empty();
+    let fault = if section.invalid {
+        Some(Fault::Frames)
+    } else if again || !section.ends {
+        Some(Fault::Trailer)
+    } else {
+        head::trailer_fault(&from.head).map(|(fault, _)| fault)
+    };
+    if let Some(fault) = fault {
         message.head.fault.get_or_insert((fault, message.head_bytes));
     }
-    message.append_trailers(&from.head.raw, &from.head.fields);
     message.last_byte = from.last_byte;
     message.complete |= section.ends && !section.broken_off;
-    weight(message) - before
+    if again || !room {
+        return None;
+    }
+    let before = weight(message);
+    message.append_trailers(&from.head.raw, &from.head.fields);
+    Some(weight(message) - before)
 }
