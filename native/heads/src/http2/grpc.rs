@@ -76,9 +76,10 @@ pub(super) fn encode_binary(head: &mut Head) {
     }
 }
 
-/// The value of the field of this name, where it stands once and is known.
+/// The value of the field of this name, where it stands once and is known. An upgraded request has names in any case.
 pub(super) fn only<'a>(raw: &'a [u8], fields: &[Field], name: &[u8]) -> Option<&'a [u8]> {
-    let mut values = fields.iter().filter(|field| field.name.of(raw) == name).map(|field| field.value.of(raw));
+    let named = fields.iter().filter(|field| field.name.of(raw).eq_ignore_ascii_case(name));
+    let mut values = named.map(|field| field.value.of(raw));
     values.next().filter(|_| values.next().is_none())
 }
 

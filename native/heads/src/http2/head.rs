@@ -19,8 +19,11 @@ const fn names() -> [bool; 256] {
 }
 
 /// Takes the pseudo-header fields out of the fields. `whole`: nothing is missing, so what is not there was not sent.
-pub(super) fn read(head: &mut Head, kind: Kind, whole: bool) {
-    grpc::encode_binary(head);
+/// `call`: it is of a gRPC call.
+pub(super) fn read(head: &mut Head, kind: Kind, whole: bool, call: bool) {
+    if call {
+        grpc::encode_binary(head);
+    }
     let (mut method, mut path, mut status) = (None, None, None);
     let (mut scheme, mut authority, mut protocol) = (None, None, None);
     let mut fault = None;

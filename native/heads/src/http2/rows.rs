@@ -12,7 +12,7 @@ impl Stream {
     /// What gRPC says, and whether it is a WebSocket: known when all of it is.
     fn complete(&mut self) {
         if self.grpc {
-            self.exchange.grpc = Some(read_grpc(&self.exchange, self.counters, self.content[1]));
+            self.exchange.grpc = Some(read_grpc(&self.exchange, self.counters, self.ends_with_head));
         }
         if is_websocket(&self.exchange) {
             self.exchange.protocol = Protocol::WebSocket;
@@ -61,11 +61,11 @@ impl Streams {
     }
 }
 
-fn read_grpc(exchange: &Exchange, counters: [Counter; 2], content: bool) -> Grpc {
+fn read_grpc(exchange: &Exchange, counters: [Counter; 2], ends_with_head: bool) -> Grpc {
     let [asked, answered] = counters;
     let response = exchange.response.as_ref().map(|response| &response.head);
     let status = response.and_then(|head| match head.trailers.as_slice() {
-        [] if !content => grpc::status(&head.raw, &head.fields),
+        [] if ends_with_head => grpc::status(&head.raw, &head.fields),
         trailers => grpc::status(&head.raw, trailers),
     });
     Grpc {

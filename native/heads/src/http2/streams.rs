@@ -43,6 +43,8 @@ pub(super) struct Stream {
     pub(super) counters: [Counter; 2],
     /// Content came: of the request, of the response.
     pub(super) content: [bool; 2],
+    /// The response's head was all of it.
+    pub(super) ends_with_head: bool,
     /// The last loss happened before its last frame.
     pub(super) fresh: bool,
 }
@@ -90,6 +92,18 @@ pub(super) fn weight(message: &Message) -> usize {
         + (message.head.fields.capacity() + message.head.trailers.capacity()) * size_of::<Field>()
 }
 
+impl Stream {
+    /// Whether it is a gRPC call. Where that was not known before, nobody has counted the messages that came.
+    fn is_grpc(&mut self, call: bool) {
+        for (counter, content) in self.counters.iter_mut().zip(self.content) {
+            if call && !self.grpc && content {
+                counter.lose();
+            }
+        }
+        self.grpc |= call;
+    }
+}
+
 impl Streams {
     /// All streams from the first one on are seen.
     pub(super) fn from_the_beginning() -> Streams {
@@ -122,6 +136,10 @@ impl Streams {
         if let Some(request) = &stream.exchange.request {
             self.held += weight(request);
             stream.grpc = grpc::is_call(&request.head);
+            if request.body_bytes > 0 {
+                // HTTP/1 counts its octets, not the messages in it.
+                stream.counters[0].lose();
+            }
         }
         self.map.insert(1, stream);
     }

@@ -1,5 +1,6 @@
 //! HTTP/2 conversations: what they say, however their bytes come, and from the middle on.
 
+mod calls;
 mod doubts;
 mod limits;
 mod losses;
@@ -431,7 +432,8 @@ fn binary_metadata_are_base64_whether_they_were_sent_so_or_not() {
     let mut socket = Socket::new(false);
     socket.segment(false, &[PREFACE.to_vec(), settings()].concat(), 0);
     socket.segment(true, &settings(), 0);
-    let fields = [(":method", "POST"), (":scheme", "http"), (":path", "/"), ("a-bin", "\0\x01\n"), ("b-bin", "AQo")];
+    let call = [(":method", "POST"), (":scheme", "http"), (":path", "/"), ("content-type", "application/grpc")];
+    let fields = [&call[..], &[("a-bin", "\0\x01\n"), ("b-bin", "AQo")]].concat();
     socket.segment(false, &headers(1, true, &fields), 0);
     socket.segment(true, &headers(1, true, &[(":status", "200"), ("c-bin", "\0")]), 0);
     let rows = socket.rows();

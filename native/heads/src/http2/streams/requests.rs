@@ -20,18 +20,21 @@ impl Streams {
             stream.fresh = true;
             stream.exchange.marks.add(marks(section));
             if let Some(request) = stream.exchange.request.as_mut() {
+                if stream.grpc {
+                    grpc::encode_binary(&mut message.head);
+                }
                 match trailers(request, section, message, room) {
                     Some(added) => self.held += added,
                     None => leave_out(section, &mut stream.exchange.marks, shared.ledger),
                 }
             } else if head::has_pseudo(&message.head) {
                 // Its response was read before: the place in this direction had to be found.
-                head::read(&mut message.head, Kind::Request, is_whole(section));
+                let call = stream.grpc || grpc::is_call(&message.head);
+                head::read(&mut message.head, Kind::Request, is_whole(section), call);
                 note_fault(section, message);
-                let grpc = grpc::is_call(&message.head);
                 let taken = self.take(message);
                 if let Some(stream) = self.map.get_mut(&id) {
-                    stream.grpc |= grpc;
+                    stream.is_grpc(call);
                     stream.exchange.request_seq = section.seq;
                     stream.exchange.request = Some(taken);
                 }
@@ -74,10 +77,11 @@ impl Streams {
             self.close(id);
             return;
         }
-        head::read(&mut message.head, Kind::Request, is_whole(section));
+        let call = grpc::is_call(&message.head);
+        head::read(&mut message.head, Kind::Request, is_whole(section), call);
         note_fault(section, message);
         let mut stream = self.fresh(id);
-        stream.grpc = grpc::is_call(&message.head);
+        stream.grpc = call;
         stream.exchange.request_seq = section.seq;
         stream.exchange.marks.add(marks(section));
         stream.exchange.request = Some(self.take(message));

@@ -129,13 +129,17 @@ impl Streams {
             exchange.response = Some(headless(message.first_byte));
         }
         if let Some(response) = exchange.response.as_mut() {
+            if stream.grpc {
+                grpc::encode_binary(&mut message.head);
+            }
             match trailers(response, section, message, room) {
                 Some(added) => self.held += added,
                 None => leave_out(section, &mut exchange.marks, shared.ledger),
             }
             return;
         }
-        head::read(&mut message.head, Kind::Response, whole);
+        let call = stream.grpc || (exchange.request.is_none() && grpc::is_call(&message.head));
+        head::read(&mut message.head, Kind::Response, whole, call);
         note_fault(section, message);
         let interim = matches!(message.head.status, Some(100..=199)) && !section.ends;
         let mut taken = std::mem::replace(message, self.messages.pop().unwrap_or_default());
@@ -147,8 +151,9 @@ impl Streams {
                 return;
             }
         } else {
-            stream.grpc |= exchange.request.is_none() && grpc::is_call(&taken.head);
             exchange.response = Some(taken);
+            stream.ends_with_head = section.ends;
+            stream.is_grpc(call);
         }
         self.held += weight;
     }

@@ -2,8 +2,8 @@
 
 use super::weight;
 use crate::exchange::{Fault, Marks, Message};
+use crate::http2::head;
 use crate::http2::side::Section;
-use crate::http2::{grpc, head};
 use crate::ledger::Ledger;
 
 /// Nothing of the section is missing.
@@ -42,7 +42,6 @@ pub(super) fn leave_out(section: &Section, marks: &mut Marks, ledger: &mut Ledge
 /// Adds a trailer section to its message, where there is `room`; returns the bytes that it takes, `None` where it is not
 /// kept. A message has one at most, and ends with it (RFC 9113, section 8.1).
 pub(super) fn trailers(message: &mut Message, section: &Section, from: &mut Message, room: bool) -> Option<usize> {
-    grpc::encode_binary(&mut from.head);
     let again = message.complete || !message.head.trailers.is_empty();
     let fault = if section.invalid {
         Some(Fault::Frames)
