@@ -288,6 +288,11 @@ impl Side {
             kind::GOAWAY => frames.goaway(word(0)),
             kind::PUSH_PROMISE => {
                 let promised = word(usize::from(frame.has(flag::PADDED)));
+                if promised == 0 || !promised.is_multiple_of(2) {
+                    // No stream that a server opens (RFC 9113, section 5.1.1).
+                    self.violation(frames);
+                    return count;
+                }
                 if let Some(section) = self.section.as_mut() {
                     section.promised = Some(promised);
                 }

@@ -157,6 +157,8 @@ impl Streams {
         }
         message.complete = section.ends && !section.broken_off;
         match (from, section.promised) {
+            // No client may promise anything (RFC 9113, section 8.4).
+            (Kind::Request, _) if section.promises => shared.ledger.streams_refused += 1,
             (Kind::Request, _) => self.request_section(section, message, shared),
             (Kind::Response, Some(promised)) => {
                 message.complete = section.marks == Marks::default() && !section.broken_off;

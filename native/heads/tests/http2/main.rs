@@ -4,6 +4,7 @@ mod calls;
 mod doubts;
 mod limits;
 mod losses;
+mod numbers;
 mod unclear;
 mod unread;
 

@@ -48,7 +48,11 @@ impl Streams {
         }
         let certain = self.certain.is_some_and(|certain| id >= certain);
         let over = (self.gap || shared.joined) && self.closed.contains(id);
-        if over || (id <= self.highest && certain) {
+        if certain && id <= self.highest {
+            self.refuse_late(id, message, shared);
+            return;
+        }
+        if over {
             return;
         }
         // Trailers as well, without content before them.
@@ -58,6 +62,15 @@ impl Streams {
         self.highest = self.highest.max(id);
         self.certain.get_or_insert(id);
         self.open(id, section, message, shared);
+    }
+
+    /// A section on a stream that is not open, below others that were: it is over, or may not be opened any more
+    /// (RFC 9113, section 5.1.1).
+    fn refuse_late(&mut self, id: u32, message: &Message, shared: &mut Shared<'_, impl Log>) {
+        if head::has_pseudo(&message.head) && !self.closed.contains(id) {
+            shared.ledger.streams_refused += 1;
+            self.close(id);
+        }
     }
 
     /// A request: sent, or promised.
