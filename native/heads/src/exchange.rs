@@ -61,6 +61,9 @@ pub struct Head {
     pub scheme: Option<Span>,
     pub authority: Option<Span>,
     pub protocol: Option<Span>,
+    /// Sent as never to be indexed, as in [`Field::never_indexed`]: `:path`, `:authority`.
+    pub secret_target: bool,
+    pub secret_authority: bool,
     pub fields: Vec<Field>,
     pub trailers: Vec<Field>,
     /// The status code of a response; `None` where it is not three digits.

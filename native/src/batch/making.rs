@@ -260,7 +260,9 @@ impl Making {
         columns.status.push_option(response.and_then(|head| head.status));
         columns.request_head_bytes.push_option(asked.map(|message| message.head_bytes));
         columns.request_body_bytes.push_option(asked.map(|message| message.body_bytes));
-        columns.response_head_bytes.push_option(answered.map(|message| message.head_bytes));
+        // Of a head that did not come the size is not known.
+        let head_bytes = answered.map(|message| message.head_bytes).filter(|bytes| *bytes > 0);
+        columns.response_head_bytes.push_option(head_bytes);
         columns.response_body_bytes.push_option(answered.map(|message| message.body_bytes));
         columns.ttfb.push_option(exchange.ttfb().map(u64::cast_signed));
         columns.duration.push_option(exchange.duration().map(u64::cast_signed));

@@ -26,6 +26,7 @@ pub(super) fn read(head: &mut Head, kind: Kind, whole: bool, call: bool) {
     }
     let (mut method, mut path, mut status) = (None, None, None);
     let (mut scheme, mut authority, mut protocol) = (None, None, None);
+    let (mut secret_target, mut secret_authority) = (false, false);
     let mut fault = None;
     let mut regular = false;
     let raw = &head.raw;
@@ -56,6 +57,8 @@ pub(super) fn read(head: &mut Head, kind: Kind, whole: bool, call: bool) {
             return true;
         }
         *slot = Some(field.value);
+        secret_target |= field.never_indexed && name == b":path";
+        secret_authority |= field.never_indexed && name == b":authority";
         false
     });
     if whole {
@@ -80,6 +83,7 @@ pub(super) fn read(head: &mut Head, kind: Kind, whole: bool, call: bool) {
     head.start.first = method.unwrap_or_default();
     head.start.second = path.or(status).unwrap_or_default();
     (head.scheme, head.authority, head.protocol) = (scheme, authority, protocol);
+    (head.secret_target, head.secret_authority) = (secret_target, secret_authority);
     if head.fault.is_none() {
         head.fault = fault;
     }

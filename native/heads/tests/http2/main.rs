@@ -5,6 +5,7 @@ mod doubts;
 mod limits;
 mod losses;
 mod numbers;
+mod secrets;
 mod unclear;
 mod unread;
 

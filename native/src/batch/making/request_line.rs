@@ -59,14 +59,18 @@ impl Making {
         let seen = &mut self.target;
         seen.clear();
         let sent = start.second.of(raw);
-        if url::is_plain(sent) && sent.is_ascii() && sent.first() == Some(&b'/') {
+        // What its sender calls a secret shows nothing of itself: no path, no query, no route.
+        let secret = head.secret_target && rules.redact.enabled();
+        if secret && !sent.is_empty() {
+            rules.redact.pseudonym(sent, seen);
+        } else if url::is_plain(sent) && sent.is_ascii() && sent.first() == Some(&b'/') {
             seen.extend_from_slice(sent);
         } else {
             scratch.clear();
             rules.redact.target(sent, has_bad_start(head), scratch);
             escaped |= text::push(scratch, seen);
         }
-        let target = Target::parse(seen, is_connect(head));
+        let target = if secret { Target::default() } else { Target::parse(seen, is_connect(head)) };
         columns.target.push_option(Some(&seen[..]).filter(|seen| !seen.is_empty()));
         columns.path.push_option(target.path);
         columns.query.push_option(target.query);
@@ -81,7 +85,8 @@ impl Making {
             return escaped;
         }
         let sent = if let Some(span) = head.authority {
-            Some((span.of(raw), *self.host_mask.get_or_insert_with(|| rules.redact.mask(b"host"))))
+            let mask = *self.host_mask.get_or_insert_with(|| rules.redact.mask(b"host"));
+            Some((span.of(raw), if head.secret_authority { mask.of_secret() } else { mask }))
         } else {
             let known = &self.known[0];
             known.only(head, Meaning::Host).map(|host| (host, known.mask(&self.names, Meaning::Host)))

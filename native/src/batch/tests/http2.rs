@@ -3,8 +3,9 @@
 use heads::exchange::{Endpoints, Exchange, Field, Grpc, Head, Message, Protocol, Span, Tls, Unresolved};
 use serde_json::{json, Value};
 
-use super::{endpoints, lines, rows, span};
+use super::{endpoints, lines, rows, span, Host, Rows, Rules, Source, REDACT};
 use crate::ndjson::Headers;
+use std::sync::Arc;
 
 /// A head whose pseudo-header fields and fields lie one behind the other.
 #[derive(Default)]
@@ -202,4 +203,52 @@ fn filters_and_scopes_see_the_authority() {
     rows.log(&endpoints(1), &exchange());
     rows.log(&endpoints(1), &call(Made::new().pseudo(":authority", "other"), answered(200), None));
     assert_eq!((rows.len(), rows.counters().filtered), (1, 1));
+}
+
+/// A call whose `:path` and `:authority` were sent as never to be indexed.
+fn secret_call(grpc: Option<Grpc>) -> Exchange {
+    let mut request = post("/once/S3CRET?t=1");
+    (request.0.secret_target, request.0.secret_authority) = (true, true);
+    call(request, answered(200), grpc)
+}
+
+#[test]
+fn a_target_and_an_authority_that_are_secrets_are_one_pseudonym_each() {
+    for grpc in [None, Some(Grpc::default())] {
+        let (line, columns) = line("", Headers::Object, &endpoints(5), &secret_call(grpc));
+        for part in ["target", "authority"] {
+            let seen = line["masthead"][part].as_str().unwrap();
+            assert!(seen.starts_with("hmac:") && !seen.contains(['/', '@', '?']), "{seen}");
+        }
+        for shown in ["S3CRET", "/once", "@h:8443"] {
+            assert!(!columns.contains(shown) && !line.to_string().contains(shown), "{shown}");
+        }
+        assert!(line["url"].get("path").is_none() && line["url"].get("query").is_none());
+        assert!(line["http"].get("route").is_none() && line["masthead"].get("route_source").is_none());
+    }
+}
+
+#[test]
+fn where_nothing_is_redacted_they_are_shown() {
+    let rules = REDACT.replace("true", "false");
+    let rules = Arc::new(Rules::from_json(&format!("{{{rules}}}"), b"key").unwrap());
+    let mut rows = Rows::new(rules, Host, Source::Socket, "0123abcd");
+    rows.log(&endpoints(5), &secret_call(None));
+    let line = lines(&mut rows, Headers::Object).0.remove(0);
+    assert_eq!((&line["url"]["path"], &line["url"]["query"]), (&json!("/once/S3CRET"), &json!("t=1")));
+    assert_eq!(line["masthead"]["authority"], "u:S3CRET@h:8443");
+}
+
+#[test]
+fn filters_see_what_is_secret() {
+    let mut rows = rows(r#", "filter": {"hosts": ["*h:8443"]}"#);
+    rows.log(&endpoints(1), &secret_call(None));
+    assert_eq!((rows.len(), rows.counters().filtered), (1, 0));
+}
+
+#[test]
+fn of_a_response_whose_head_did_not_come_size_and_wait_are_not_known() {
+    let headless = call(post("/"), Made::new(), None);
+    let (line, _) = line("", Headers::Object, &endpoints(5), &headless);
+    assert!(line["masthead"].get("response_head_bytes").is_none() && line["masthead"].get("ttfb_ns").is_none());
 }
