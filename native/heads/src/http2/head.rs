@@ -109,6 +109,12 @@ pub(super) fn begins_unresolved(head: &Head) -> bool {
     head.fields.first().is_some_and(|field| field.unresolved != Unresolved::Nothing)
 }
 
+/// It may be the head of a request: that begins with two pseudo-header fields at least, those of CONNECT.
+pub(super) fn may_ask(head: &Head) -> bool {
+    let unknown = head.fields.iter().take_while(|field| field.unresolved != Unresolved::Nothing);
+    has_pseudo(head) || unknown.count() >= 2
+}
+
 fn number(text: &[u8]) -> Option<u16> {
     let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] = text else { return None };
     Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))

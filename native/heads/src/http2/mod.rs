@@ -201,7 +201,7 @@ impl Http2 {
         if self.sides[slot(kind)].lost() {
             self.look(kind, bytes, at, ledger, log);
         } else {
-            self.read(kind, ledger, log, |side, frames| side.feed(bytes, at, frames));
+            self.read(kind, at.time, ledger, log, |side, frames| side.feed(bytes, at, frames));
         }
         self.settle_doubt(kind);
     }
@@ -233,7 +233,7 @@ impl Http2 {
             }
             return;
         }
-        self.read(kind, ledger, log, |side, frames| side.lose(Marks::GAP, frames));
+        self.read(kind, time, ledger, log, |side, frames| side.lose(Marks::GAP, frames));
     }
 
     fn skip(
@@ -259,7 +259,7 @@ impl Http2 {
             }
             return;
         }
-        self.read(kind, ledger, log, |side, frames| side.skip(count, mark, at.time, frames));
+        self.read(kind, at.time, ledger, log, |side, frames| side.skip(count, mark, at.time, frames));
         self.settle_doubt(kind);
     }
 
@@ -299,6 +299,7 @@ impl Http2 {
     fn read<L: Log>(
         &mut self,
         kind: Kind,
+        time: u64,
         ledger: &mut Ledger,
         log: &mut L,
         read: impl FnOnce(&mut Side, &mut Taker<'_, '_, L>),
@@ -313,7 +314,7 @@ impl Http2 {
         }
         ledger.lost += 1;
         self.streams.lose(kind);
-        self.seeks[slot(kind)] = Some(Box::new(Seek::new(self.limits.max_head_bytes)));
+        self.seeks[slot(kind)] = Some(Box::new(Seek::after(self.limits.max_head_bytes, time)));
     }
 
     fn with_side<L: Log>(

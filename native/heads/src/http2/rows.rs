@@ -11,6 +11,9 @@ const SPARE_BYTES: usize = 4096;
 impl Stream {
     /// What gRPC says, and whether it is a WebSocket: known when all of it is.
     fn complete(&mut self) {
+        if self.has_vague_head() {
+            self.forget_head();
+        }
         if self.grpc {
             self.exchange.grpc = Some(read_grpc(&self.exchange, self.counters, self.ends_with_head));
         }

@@ -95,6 +95,11 @@ impl Seek {
         Seek { limit, side, seen, pieces: Some(Vec::new()), kept: 0, last: 0, passed: 0, disputed: false }
     }
 
+    /// After a loss: what came until then may not have been read.
+    pub fn after(limit: usize, passed: u64) -> Seek {
+        Seek { passed, ..Seek::new(limit) }
+    }
+
     /// What came until `passed` is let go.
     fn restart(&mut self, passed: u64) {
         let (passed, disputed) = (self.passed.max(passed), self.disputed);

@@ -77,6 +77,8 @@ pub(super) struct Streams {
     /// Streams that are not open and on which content came, of requests and of responses: a section without
     /// pseudo-header fields that follows is one of trailers.
     adrift: [Ids; 2],
+    /// Until when octets went by unread, of requests and of responses, and how that is marked.
+    unread: [(u64, Marks); 2],
     /// The highest stream when something was lost last.
     doubtful: Option<u32>,
     gap: bool,

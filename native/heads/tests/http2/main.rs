@@ -5,6 +5,7 @@ mod doubts;
 mod limits;
 mod losses;
 mod numbers;
+mod random;
 mod secrets;
 mod unclear;
 mod unread;
@@ -151,6 +152,13 @@ impl Socket {
 
     /// One segment; `skipped` bytes behind it were not copied.
     fn segment(&mut self, egress: bool, bytes: &[u8], skipped: u32) {
+        let mut rows = std::mem::take(&mut self.rows);
+        self.say(egress, bytes, skipped, &mut rows);
+        self.rows = rows;
+    }
+
+    /// The same, with rows that go to `log`.
+    fn say(&mut self, egress: bool, bytes: &[u8], skipped: u32, log: &mut impl Log) {
         let span = u32::try_from(bytes.len()).unwrap() + skipped;
         let seq = self.next[usize::from(egress)];
         let end = seq.wrapping_add(span);
@@ -169,7 +177,7 @@ impl Socket {
             rst: false,
             cut: false,
         };
-        self.connections.segment(1, &segment, &mut self.rows);
+        self.connections.segment(1, &segment, log);
     }
 
     /// Bytes that TCP accepted and nobody saw.

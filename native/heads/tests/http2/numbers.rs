@@ -58,7 +58,9 @@ fn what_comes_late_on_a_stream_that_was_given_up_is_no_second_row() {
         socket.segment(true, &frame(3, 0, id, &[0, 0, 0, 8]), 0);
     }
     socket.segment(true, &[message, headers(1, true, &[("grpc-status", "0")])].concat(), 0);
-    assert_eq!(of(&socket.rows(), 1).len(), 1);
+    let rows = socket.rows();
+    assert_eq!(of(&rows, 1).len(), 1);
+    assert!(of(&rows, 1)[0].text.contains("response_messages: None"), "one came since: {rows:?}");
 }
 
 #[test]

@@ -72,9 +72,8 @@ fn a_reset_whose_reason_did_not_come_is_one() {
 fn of_two_heads_that_are_unclear_the_first_was_an_interim_one() {
     let mut socket = joined();
     socket.segment(false, &headers(13, true, &KNOWN), 0);
-    let unclear = |name, value| [&UNKNOWN[..], &literal(name, value)].concat();
-    socket.segment(true, &frame(1, END_HEADERS, 13, &unclear("link", "</a>")), 0);
-    socket.segment(true, &frame(1, END_HEADERS | END_STREAM, 13, &unclear("location", "/x")), 0);
+    socket.segment(true, &frame(1, END_HEADERS, 13, &vague("link", "</a>")), 0);
+    socket.segment(true, &frame(1, END_HEADERS | END_STREAM, 13, &vague("location", "/x")), 0);
     let rows = socket.rows();
     let row = only(&rows, 13);
     assert!(row.text.contains("| ?,link=</a> |") && row.text.contains("| ?,location=/x |  |"), "{row:?}");
@@ -86,9 +85,8 @@ fn in_grpc_the_second_one_is_trailers() {
     let mut socket = joined();
     let call = [&KNOWN[..], &[("content-type", "application/grpc")]].concat();
     socket.segment(false, &headers(13, true, &call), 0);
-    let unclear = |name, value| [&UNKNOWN[..], &literal(name, value)].concat();
-    socket.segment(true, &frame(1, END_HEADERS, 13, &unclear("x-a", "a")), 0);
-    socket.segment(true, &frame(1, END_HEADERS | END_STREAM, 13, &unclear("grpc-message", "no")), 0);
+    socket.segment(true, &frame(1, END_HEADERS, 13, &vague("x-a", "a")), 0);
+    socket.segment(true, &frame(1, END_HEADERS | END_STREAM, 13, &vague("grpc-message", "no")), 0);
     let rows = socket.rows();
     assert!(only(&rows, 13).text.contains("| ?,x-a=a | ?,grpc-message=no |"), "{rows:?}");
 }
@@ -114,4 +112,63 @@ fn behind_content_unclear_fields_are_trailers_of_a_request() {
     let rows = socket.rows();
     assert_eq!(only(&rows, 7).marks, ["joined", "no_request"], "{rows:?}");
     assert!(only(&rows, 7).text.contains("[ 200   | x-v=v |"));
+}
+
+/// A field that is an entry from before, and one that is known.
+fn vague(name: &str, value: &str) -> Vec<u8> {
+    [&UNKNOWN[..], &literal(name, value)].concat()
+}
+
+#[test]
+fn a_head_without_a_known_status_and_nothing_behind_it_may_be_an_interim_one() {
+    let mut socket = joined();
+    for stream in [13, 15] {
+        socket.segment(false, &headers(stream, true, &KNOWN), 0);
+        socket.segment(true, &frame(1, END_HEADERS, stream, &vague("link", "</a>")), 0);
+    }
+    // Content makes it the head of a response.
+    socket.segment(true, &frame(0, END_STREAM, 15, b"content"), 0);
+    let rows = socket.rows();
+    assert!(only(&rows, 13).text.contains("[    |  |  | 0 0 false None]"), "{rows:?}");
+    assert!(only(&rows, 15).text.contains("[    | ?,link=</a> |"), "{rows:?}");
+}
+
+#[test]
+fn behind_a_loss_it_is_not_the_head_of_the_content_that_follows() {
+    let mut socket = joined();
+    socket.segment(false, &headers(13, true, &KNOWN), 0);
+    socket.segment(true, &frame(1, END_HEADERS, 13, &vague("link", "</a>")), 0);
+    socket.lose(true, 30);
+    socket.segment(true, &[frame(0, END_STREAM, 13, b"content"), answer(15)].concat(), 0);
+    let rows = socket.rows();
+    assert_eq!(only(&rows, 13).marks, ["gap", "hpack_unresolved"]);
+    assert!(only(&rows, 13).text.contains("[    |  |  | 0 16 true None]"), "{rows:?}");
+}
+
+#[test]
+fn a_request_has_two_pseudo_header_fields_at_least() {
+    let mut socket = joined();
+    socket.segment(false, &frame(1, END_HEADERS | END_STREAM, 7, &vague("x-sum", "1")), 0);
+    let unknown = [&[0xff, 0x21][..], &UNKNOWN[..], &literal("x-q", "1")].concat();
+    socket.segment(false, &frame(1, END_HEADERS | END_STREAM, 13, &unknown), 0);
+    socket.segment(true, &[answer(7), answer(13)].concat(), 0);
+    let rows = socket.rows();
+    assert_eq!(only(&rows, 7).marks, ["joined", "no_request"], "they were trailers");
+    assert!(only(&rows, 13).text.starts_with("[    | ?,?,x-q=1 |"), "{rows:?}");
+}
+
+#[test]
+fn where_the_head_may_be_missing_and_the_call_may_be_grpc_nothing_is_said_of_a_vague_section() {
+    let mut socket = joined();
+    let get = [&[(":method", "GET")], &KNOWN[1..]].concat();
+    let post = [&[(":method", "POST")], &KNOWN[1..]].concat();
+    socket.segment(false, &[headers(13, true, &get), headers(15, true, &post)].concat(), 0);
+    socket.lose(true, 30);
+    let section = |stream| frame(1, END_HEADERS | END_STREAM, stream, &vague("x-v", "v"));
+    socket.segment(true, &[section(13), section(15), answer(17)].concat(), 0);
+    assert_eq!(socket.connections.ledger.heads_cut, 1);
+    let rows = socket.rows();
+    assert!(only(&rows, 13).text.contains("[    | ?,x-v=v |  |"), "a GET is no call: {rows:?}");
+    assert!(only(&rows, 15).text.contains("[    |  |  | 0 0 true None]"), "{rows:?}");
+    assert_eq!(only(&rows, 15).marks, ["gap", "hpack_unresolved"]);
 }

@@ -95,3 +95,22 @@ fn a_response_without_a_status_is_malformed_where_nothing_was_lost() {
     assert_eq!(row(&rows, 3).marks, ["malformed"]);
     assert!(row(&rows, 3).text.contains(" 0 16 true Some(Frames)]"), "{rows:?}");
 }
+
+#[test]
+fn a_request_that_is_read_late_may_have_its_response_behind_it() {
+    let mut socket = begin();
+    socket.lose(false, 50);
+    socket.lose(true, 50);
+    socket.segment(false, b"rest of some data", 0);
+    socket.segment(true, b"rest of some data", 0);
+    // One frame: not enough to be sure of the place. Its answer begins in the middle of a segment.
+    socket.segment(false, &headers(3, false, &CALL), 0);
+    socket.segment(true, &[b"tail".to_vec(), headers(3, false, &ANSWER)].concat(), 0);
+    socket.segment(true, &[frame(0, 0, 3, MESSAGE), ok(1, "1", b"x")].concat(), 0);
+    socket.segment(false, &frame(0, END_STREAM, 3, MESSAGE), 0);
+    socket.segment(true, &[frame(0, 0, 3, MESSAGE), headers(3, true, &[("grpc-status", "0")])].concat(), 0);
+    let rows = socket.rows();
+    let text = &row(&rows, 3).text;
+    assert_eq!(row(&rows, 3).marks, ["gap"], "{text}");
+    assert!(text.contains("|  | grpc-status=0 |") && text.contains("response_messages: None"), "{text}");
+}

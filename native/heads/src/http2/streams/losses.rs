@@ -3,6 +3,7 @@
 use super::{Shared, Stream, Streams};
 use crate::exchange::{Log, Marks};
 use crate::http1::Kind;
+use crate::http2::grpc::Counter;
 
 /// Requests after a loss until an exchange that was open then, and of which nothing came since, is given up: its end
 /// was lost.
@@ -17,10 +18,22 @@ impl Stream {
         };
         let missing = message.as_ref().is_none_or(|message| !message.complete);
         if missing {
+            if from == Kind::Response && self.has_vague_head() {
+                self.forget_head();
+            }
             self.exchange.marks.add(mark);
             self.counters[side].lose();
         }
         missing
+    }
+
+    /// Its response's head, with a status that is not known, may have been an interim one's, and the head of the response
+    /// missing.
+    pub(in crate::http2) fn forget_head(&mut self) {
+        if let Some(message) = self.exchange.response.as_mut() {
+            message.head.fields.clear();
+            message.head_bytes = 0;
+        }
     }
 
     /// Something of it may be missing, because we came late or because of a loss.
@@ -52,11 +65,22 @@ impl Streams {
     /// The place in one direction was found, and what came until `passed` was not read: the exchanges that had begun by
     /// then may miss it.
     pub(in crate::http2) fn miss(&mut self, from: Kind, passed: u64, mark: Marks) {
+        self.unread[usize::from(from == Kind::Response)] = (passed, mark);
         for stream in self.map.values_mut().filter(|stream| stream.exchange.began() <= passed) {
             stream.fresh &= !stream.miss(from, mark);
         }
         self.gap = true;
         self.doubtful = Some(self.highest);
+    }
+
+    /// A request that is read only now, since its direction had to be found: its response may have gone by unread.
+    pub(super) fn miss_late(&mut self, id: u32, stream: &mut Stream) {
+        stream.content[1] |= self.was_adrift(Kind::Response, id);
+        let (passed, mark) = self.unread[1];
+        if passed > 0 && stream.exchange.began() <= passed {
+            stream.fresh &= !stream.miss(Kind::Response, mark);
+            self.doubtful = self.doubtful.max(Some(id));
+        }
     }
 
     /// A promise whose stream was lost.
@@ -78,9 +102,17 @@ impl Streams {
         }
         self.doubtful = None;
         for id in self.ids(|id, stream| id <= doubtful && stream.may_be_over()) {
-            self.close(id);
-            self.emit(id, shared);
+            self.give_up(id, shared);
         }
+    }
+
+    /// Whatever still comes of it is not read.
+    fn give_up(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) {
+        self.close(id);
+        if let Some(stream) = self.map.get_mut(&id) {
+            stream.counters.iter_mut().for_each(Counter::lose);
+        }
+        self.emit(id, shared);
     }
 
     /// Makes room by logging the oldest exchange that may have ended unseen.
@@ -90,8 +122,7 @@ impl Streams {
         }
         let stale = self.map.iter().filter(|(_, stream)| stream.may_be_over());
         let Some(id) = stale.map(|(id, _)| *id).min() else { return false };
-        self.close(id);
-        self.emit(id, shared);
+        self.give_up(id, shared);
         true
     }
 }

@@ -56,7 +56,7 @@ impl Streams {
             return;
         }
         // Trailers as well, without content before them.
-        if !certain && section.ends && !head::has_pseudo(&message.head) && !head::begins_unresolved(&message.head) {
+        if !certain && section.ends && !head::may_ask(&message.head) {
             return;
         }
         self.highest = self.highest.max(id);
@@ -98,6 +98,7 @@ impl Streams {
         stream.exchange.request_seq = section.seq;
         stream.exchange.marks.add(marks(section));
         stream.exchange.request = Some(self.take(message));
+        self.miss_late(id, &mut stream);
         self.map.insert(id, stream);
     }
 }

@@ -23,6 +23,35 @@ impl Stream {
         self.content[1] = true;
     }
 
+    /// Whether it is a gRPC call, as far as that is known: one has a content type, and is a POST.
+    fn is_call(&self) -> Option<bool> {
+        if self.grpc {
+            return Some(true);
+        }
+        let head = &self.exchange.request.as_ref()?.head;
+        let method = head.start.first.of(&head.raw);
+        let other = !method.is_empty() && method != b"POST";
+        (other || grpc::only(&head.raw, &head.fields, b"content-type").is_some()).then_some(false)
+    }
+
+    /// What a section without pseudo-header fields is; `unclear`: they may be what is not known of it.
+    fn part(&self, section: &Section, unclear: bool) -> Part {
+        if self.exchange.response.is_some() {
+            return Part::Trailers;
+        }
+        let begins = !self.content[1] && (unclear || !section.ends);
+        match self.is_call() {
+            // A section without a status, where nothing was missed: a head that may not be.
+            _ if !self.misses() => Part::Head,
+            _ if !begins => Part::Trailers,
+            _ if !section.ends => Part::Head,
+            // The status of gRPC is known without any table.
+            Some(true) => Part::Trailers,
+            Some(false) => Part::Head,
+            None => Part::Unclear,
+        }
+    }
+
     /// Keeps an interim response, where there is `room`; false where it is left out.
     fn keep_interim(&mut self, message: Message, room: bool) -> bool {
         let keep = room && self.exchange.interim.len() < INTERIM;
@@ -35,13 +64,22 @@ impl Stream {
     /// Its response has a head with a status that is not known, and nothing else: it was an interim one's where another
     /// head follows it, one with a status, or with which the message doesn't end, as it does with trailers (RFC 9113,
     /// section 8.1).
-    fn has_vague_head(&self) -> bool {
+    pub(in crate::http2) fn has_vague_head(&self) -> bool {
         self.exchange.response.as_ref().is_some_and(|known| {
             let head = &known.head;
             let vague = head.status.is_none() && !matches!(head.fault, Some((Fault::Status, _)));
             vague && !self.content[1] && !known.complete && head.trailers.is_empty()
         })
     }
+}
+
+/// What a header section is of its response.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Head,
+    Trailers,
+    /// The head of a response without content, or the trailers of one whose head was not seen: its fields are left out.
+    Unclear,
 }
 
 /// A response whose head did not come.
@@ -107,12 +145,8 @@ impl Streams {
     fn respond(&mut self, id: u32, section: &Section, message: &mut Message, shared: &mut Shared<'_, impl Log>) {
         let (whole, room) = (is_whole(section), !self.crowded(shared));
         let Some(stream) = self.map.get_mut(&id) else { return };
-        let missed = stream.misses();
         let is_head = head::has_pseudo(&message.head);
         let unclear = head::begins_unresolved(&message.head) || (message.head.fields.is_empty() && !whole);
-        // The status of gRPC is known without any table: what is unclear there are trailers.
-        let begins = (unclear && !(stream.grpc && missed)) || !section.ends;
-        let maybe_head = is_head || (!stream.content[1] && begins);
         if stream.has_vague_head() && (is_head || !section.ends || (unclear && !stream.grpc)) {
             let mut interim = stream.exchange.response.take().unwrap_or_default();
             interim.complete = true;
@@ -123,10 +157,14 @@ impl Streams {
                 shared.ledger.heads_cut += 1;
             }
         }
+        let part = if is_head { Part::Head } else { stream.part(section, unclear) };
         let exchange = &mut stream.exchange;
-        if exchange.response.is_none() && !maybe_head && missed {
-            // The head was not seen.
+        if exchange.response.is_none() && part != Part::Head {
             exchange.response = Some(headless(message.first_byte));
+        }
+        if part == Part::Unclear {
+            shared.ledger.heads_cut += u64::from(!section.progress.cut);
+            message.head.fields.clear();
         }
         if let Some(response) = exchange.response.as_mut() {
             if stream.grpc {
