@@ -90,7 +90,7 @@ COLUMNS = (
 MARKS = (
     ("joined", "The connection began before masthead did."),
     ("gap", "Bytes of the exchange were not seen."),
-    ("cut", "A head was longer than `capture.max_head_bytes`."),
+    ("cut", "A head was longer than `capture.max_head_bytes`, or a part was not kept because of another limit."),
     ("no_request", "A response without its request."),
     ("no_response", "A request without a final response."),
     ("reset", "The connection was reset before the exchange ended."),
