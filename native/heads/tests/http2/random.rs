@@ -225,8 +225,8 @@ impl Log for Judge<'_> {
             (&exchange.request, &said.request, &said.request_trailers, 0),
             (&exchange.response, &said.response, &said.trailers, 1),
         ];
-        let whole =
-            !exchange.marks.has(Marks(Marks::GAP.0 | Marks::JOINED.0 | Marks::RESET.0 | Marks::HPACK_UNRESOLVED.0));
+        let excuses = [Marks::GAP, Marks::JOINED, Marks::NO_RESPONSE, Marks::RESET, Marks::HPACK_UNRESOLVED];
+        let whole = excuses.iter().all(|mark| !exchange.marks.has(*mark));
         for (message, head, trailers, side) in sides {
             // That it is missing is said by a mark of its own.
             let Some(message) = message else { continue };
