@@ -165,6 +165,7 @@ static __always_inline struct call *begin_call(struct calls *calls, __u32 cookie
 	call->time = bpf_ktime_get_ns();
 	call->stack = arguments->stack;
 	call->cookie = cookie;
+	call->handshake = 0;
 	call->touched = 0;
 	call->ended = 0;
 	call->beside = 0;
@@ -240,12 +241,24 @@ static __always_inline bool end_call(struct calls *calls, __u64 stack, struct ca
 	return true;
 }
 
-/* What the thread did tells which socket carries a session that lives in memory. */
+/*
+ * The session's first call came to the end of its handshake, or moved bytes behind it: some went both ways meanwhile, which
+ * nobody but the library can have moved. (Of GnuTLS, whose handshakes return 0, two calls tell.)
+ */
+static __always_inline bool is_whole_handshake(const struct session *session, __s64 count)
+{
+	return count >= 1 && !session->called && !(session->connection.flags & CONN_JOINED);
+}
+
+/* What the thread did tells which socket carries a session. */
 static __always_inline void follow_thread(struct thread *thread, struct session *session, const struct call *call,
                                           __s64 count)
 {
 	__u32 kind = call->cookie & 0xff;
 
+	if (session->bound == BOUND_NOT && session->inside_came && is_whole_handshake(session, count))
+		bind_inside(session);
+	session->called = 1;
 	if (call->touched || count == COUNT_UNKNOWN)
 		return;
 	if (WRITES >> (kind & 31) & 1)

@@ -2,12 +2,19 @@
 /*
  * Which socket carries a TLS session? No library tells; but the thread that calls it does, by the sockets it uses.
  *
- * Inside a call for the session (nginx, Apache, curl): that socket it is. Where applications hand bytes over in memory
- * (Node, asyncio), a thread receives, then calls; or calls, then sends. Then the socket is the one that was used beside
- * the calls, when it was the only one, the same AGREED times in a row and once to receive, after a call that wanted bytes
- * asked no socket. Contradiction makes it unknown for good.
+ * Libraries that own the socket (nginx, Apache, curl) use it inside their calls: it is the one that was used inside AGREED
+ * of them, once to receive, or inside the first one, when that came to the end of the handshake. Otherwise one call is not
+ * enough, since an application's own callbacks (SNI, verification, session caches) run inside calls too, and use sockets
+ * of their own.
  *
- * Go's own TLS always uses the socket inside its calls.
+ * Where applications hand bytes over in memory (Node, asyncio), a thread receives, then calls; or calls, then sends. Then
+ * the socket is the one that was used beside the calls, when it was the only one, the same AGREED times in a row and once
+ * to receive, after a call that wanted bytes asked no socket.
+ *
+ * Contradiction makes it unknown for good: two sockets beside calls of a session in memory, two inside, or one beside and
+ * another one inside.
+ *
+ * Go's own TLS always uses the socket inside its calls, and calls the application back in handshakes only.
  */
 #ifndef MASTHEAD_CARRIER_BPF_H
 #define MASTHEAD_CARRIER_BPF_H
@@ -36,6 +43,14 @@ static __always_inline void read_socket(struct sock *sk, __u64 cookie, struct ev
 	to->connection.cgroup = sk->sk_cgrp_data.cgroup->kn->id;
 }
 
+static __always_inline void copy_carrier(struct event_socket *to, const struct session *session)
+{
+	if (session->bound == BOUND_NOT)
+		__builtin_memset(to, 0, sizeof(*to));
+	else
+		__builtin_memcpy(to, &session->socket, sizeof(*to));
+}
+
 static __always_inline void send_carrier(struct session *session)
 {
 	__u32 index = 0;
@@ -48,9 +63,16 @@ static __always_inline void send_carrier(struct session *session)
 		return;
 	begin_event(slot, index, session->connection.cookie, EVENT_SOCKET, 0);
 	slot->event.time = bpf_ktime_get_ns();
-	__builtin_memcpy(&slot->socket, &session->socket, sizeof(slot->socket));
+	copy_carrier(&slot->socket, session);
 	submit(slot, sizeof(slot->socket));
 	release_slot(index);
+}
+
+/* The library itself uses the socket, inside its calls. */
+static __always_inline void bind_inside(struct session *session)
+{
+	session->bound = BOUND_DIRECT;
+	send_carrier(session);
 }
 
 static __always_inline void set_carrier(struct session *session, const struct event_socket *socket, __u8 bound)
@@ -60,26 +82,44 @@ static __always_inline void set_carrier(struct session *session, const struct ev
 	send_carrier(session);
 }
 
-static __always_inline void forget_carrier(struct session *session, __u8 bound)
+static __always_inline void forget_carrier(struct session *session)
 {
 	COUNT_TLS(conflicts);
-	session->bound = bound;
+	session->bound = BOUND_CONFLICT;
 	__builtin_memset(&session->socket, 0, sizeof(session->socket));
 	send_carrier(session);
 }
 
-/* A socket was used inside a call for the session. */
-static __always_inline void on_direct(struct session *session, struct sock *sk, __u64 cookie)
+/* No callback of an application runs inside: those of Go's library belong to handshakes. */
+static __always_inline bool is_alone(const struct call *call)
 {
-	if (session->bound == BOUND_CONFLICT || (session->bound == BOUND_DIRECT && session->socket.cookie == cookie))
+	return call->cookie >> 8 == LIBRARY_GO && !call->handshake;
+}
+
+/* A socket was used inside a call for the session; `first`: the first one in this call. */
+static __always_inline void on_inside(struct session *session, const struct call *call, struct sock *sk, __u64 cookie,
+                                      bool first, bool came)
+{
+	if (session->bound == BOUND_CONFLICT || (session->bound == BOUND_DIRECT && session->inside == cookie))
 		return;
-	if (session->bound == BOUND_DIRECT) {
-		forget_carrier(session, BOUND_CONFLICT);
+	if (session->inside && session->inside != cookie) {
+		forget_carrier(session);
 		return;
 	}
-	read_socket(sk, cookie, &session->socket);
-	session->bound = BOUND_DIRECT;
-	send_carrier(session);
+	if (session->memory) {
+		/* A callback's; the same as beside the calls says nothing new. */
+		if (session->seen != cookie)
+			forget_carrier(session);
+		return;
+	}
+	if (!session->inside)
+		read_socket(sk, cookie, &session->socket);
+	session->inside = cookie;
+	session->inside_came |= came;
+	if (first && session->inside_calls < AGREED)
+		session->inside_calls++;
+	if (is_alone(call) || (session->inside_calls >= AGREED && session->inside_came))
+		bind_inside(session);
 }
 
 /* A socket was used right before a call for the session, or right after it, and no other. */
@@ -87,11 +127,12 @@ static __always_inline void on_beside(struct session *session, const struct even
 {
 	if (session->bound >= BOUND_DIRECT)
 		return;
+	if (session->memory && ((session->seen && session->seen != socket->cookie) ||
+	                        (session->inside && session->inside != socket->cookie))) {
+		forget_carrier(session);
+		return;
+	}
 	if (session->seen && session->seen != socket->cookie) {
-		if (session->memory) {
-			forget_carrier(session, BOUND_DOUBT);
-			return;
-		}
 		/* It may be one whose bytes the library moves itself, and then this says nothing. */
 		session->agreed = 0;
 		session->came = 0;
@@ -130,14 +171,14 @@ static __always_inline void on_socket(struct sock *sk, int ret, bool sends)
 	if (!call)
 		call = call_of_goroutine();
 	if (call) {
+		struct session *session = find_session(call->session);
+		bool first = !call->touched;
+
 		call->touched = 1;
 		call->ended = !sends && ret == 0;
-
-		struct session *session = find_session(call->session);
-
 		cookie = bpf_get_socket_cookie(sk);
 		if (session)
-			on_direct(session, sk, cookie);
+			on_inside(session, call, sk, cookie, first, !sends);
 		return;
 	}
 	if (!thread || ret <= 0)

@@ -58,6 +58,24 @@ static __always_inline void begin_go_call(struct calls *calls, __u32 cookie, con
 		session->writes = 1;
 }
 
+/* The call inside of which a handshake begins, or NULL. */
+static __always_inline struct call *call_around(const struct object *goroutine, __u64 session)
+{
+	struct calls *calls = bpf_map_lookup_elem(&goroutines, goroutine);
+	struct call *call = calls ? call_at(calls, calls->depth - 1) : NULL;
+
+	return call && call->session == session ? call : NULL;
+}
+
+static __always_inline void on_go_handshake(const struct object *goroutine, __u32 cookie, __u64 address)
+{
+	struct call *call = call_around(goroutine, address);
+
+	if (call)
+		call->handshake = 1;
+	begin_session(address, cookie >> 8);
+}
+
 static __always_inline void on_go_entry(struct pt_regs *ctx, __u32 cookie)
 {
 	struct object goroutine = object_at(ctx->r14);
@@ -66,6 +84,10 @@ static __always_inline void on_go_entry(struct pt_regs *ctx, __u32 cookie)
 	struct calls *calls;
 
 	COUNT_TLS(traps);
+	if ((cookie & 0xff) == CALL_BEGIN) {
+		on_go_handshake(&goroutine, cookie, arguments.first);
+		return;
+	}
 	if (on_entry_only(cookie, arguments.first))
 		return;
 	if (!goroutines_called)

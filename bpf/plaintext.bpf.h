@@ -32,7 +32,7 @@ static __always_inline bool announce(struct session *session, struct slot *slot,
 
 	begin_event(slot, index, connection->cookie, EVENT_TLS, connection->flags & CONN_JOINED ? EVENT_JOINED : 0);
 	slot->event.time = slot->time;
-	__builtin_memcpy(&slot->tls.socket, &session->socket, sizeof(session->socket));
+	copy_carrier(&slot->tls.socket, session);
 	slot->tls.process.start = connection->start;
 	slot->tls.process.tgid = connection->tgid;
 	slot->tls.process.reserved = 0;

@@ -34,24 +34,27 @@ enum call_kind {
 enum bound {
 	BOUND_NOT = 0,
 	BOUND_SEEN,     /* a thread used it right before or after its calls for the session: see on_beside() */
-	BOUND_DIRECT,   /* the library itself used it, inside a call for the session */
-	BOUND_DOUBT,    /* two sockets were seen beside calls: only one used inside can tell */
-	BOUND_CONFLICT, /* two sockets were used inside: never known again */
+	BOUND_DIRECT,   /* the library itself uses it, inside its calls for the session: see on_inside() */
+	BOUND_CONFLICT, /* what was seen contradicts itself: never known again */
 };
 
 struct session {
 	/* As of a socket: flows, what was decided, the process. Its cookie is that of the session. */
 	struct connection connection;
-	struct event_socket socket; /* `bound` says how it is known */
+	struct event_socket socket; /* `bound` says how it is known; while it is not, the one that may be it */
 	__u64 seen;                 /* cookie of the socket last seen beside a call */
+	__u64 inside;               /* cookie of the socket that was used inside a call */
 	__u32 library;
 	__u8 bound;
-	__u8 agreed; /* times in a row that it was that one */
-	__u8 memory; /* a call wanted bytes and no socket was asked: the application moves them */
-	__u8 came;   /* one of these times bytes came from it */
-	__u8 writes; /* Go: a call that writes has not returned */
-	__u8 closed; /* ... and meanwhile the session was closed: it ends with that call */
-	__u8 reserved[6];
+	__u8 agreed;       /* times in a row that it was that one */
+	__u8 memory;       /* a call wanted bytes and no socket was asked: the application moves them */
+	__u8 came;         /* one of these times bytes came from it */
+	__u8 writes;       /* Go: a call that writes has not returned */
+	__u8 closed;       /* ... and meanwhile the session was closed: it ends with that call */
+	__u8 inside_calls; /* calls inside of which a socket was used, up to AGREED */
+	__u8 inside_came;  /* in one of them bytes were asked from it */
+	__u8 called;       /* a call has returned */
+	__u8 reserved[3];
 };
 
 /* Something in a process: a session, a goroutine. */
@@ -93,7 +96,9 @@ struct call {
 	__u64 count; /* where their number is returned */
 	__u64 time;
 	__u64 stack; /* the stack pointer at entry: tells which return belongs to it */
-	__u32 cookie;
+	__u16 cookie;
+	__u8 handshake; /* Go: a handshake began inside */
+	__u8 reserved;
 	__u8 touched;  /* a socket was used inside */
 	__u8 ended;    /* ... and had come to its end */
 	__u8 beside;   /* `thread.moved` was received or sent right before */

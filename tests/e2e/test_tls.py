@@ -22,7 +22,15 @@ from tests.e2e.rows import assert_row, quality, request_fields, response_fields,
 from tests.e2e.servers import APPS, Server, Spec, serving
 from tests.e2e.test_framing import get
 from tests.e2e.test_servers import assert_process, assert_view, make_calls, sent_by
-from tests.e2e.tls_servers import GNUTLS_TLS, NGINX_TLS, TLS_SPECS, client_context, connect, make_certificate
+from tests.e2e.tls_servers import (
+    GNUTLS_TLS,
+    NGINX_TLS,
+    SNI_LOGGER,
+    TLS_SPECS,
+    client_context,
+    connect,
+    make_certificate,
+)
 from tests.e2e.waiting import wait_for
 from tests.e2e.wire import Head
 
@@ -320,6 +328,40 @@ def test_gnutls_is_seen_at_the_server_and_its_content_ends_with_the_connection(
     assert_row(row, Head(get("/orders/7")), response.head)
     assert row["http"]["response"]["body"]["size"] == len(response.rest)
     assert_tls(row, server, port)
+
+
+def test_a_socket_that_a_callback_uses_is_never_taken_for_the_connections(
+    capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    with contextmanager(started)(SNI_LOGGER, tmp_path / "server") as server:
+        capture = capture_with(directory=config(tmp_path / "callback"))
+        ports = []
+        for number in range(3):
+            with connect(server) as client:
+                ports.append(client.port)
+                for call in range(3):
+                    client.call(get(f"/orders/{number}/{call}"))
+        rows = [row for row in role(capture.finish(None), "server") if row["masthead"]["source"] == "tls"]
+    mine = sorted(rows, key=target)
+    assert targets(mine) == [f"/orders/{number}/{call}" for number in range(3) for call in range(3)]
+    for at, row in enumerate(mine):
+        right = {"address": "127.0.0.1", "port": ports[at // 3]}, {"address": "127.0.0.1", "port": server.port}
+        assert (row["client"], row["server"]) in (({}, {}), right)
+
+
+@pytest.mark.parametrize("name", ["nginx", "apache", "haproxy", "http.server", "uvicorn", "node", "go"])
+def test_one_short_exchange_has_its_addresses(name: str, both: Capture, tmp_path: Path) -> None:
+    spec = next(spec for spec in TLS_SPECS if spec.name == name)
+    with contextmanager(started)(spec, tmp_path / "server") as server:
+        # Somebody else's call: until then the probes may not be there.
+        again_until_seen(both, server, lambda: one_call(server, "/orders/early"))
+        with connect(server) as client:
+            port = client.port
+            client.call(get("/orders/only", "Connection: close\r\n"))
+        rows = [row for row in both.finish(server.port) if targets([row]) == ["/orders/only"]]
+    for end in ("server", "client"):
+        (row,) = role(rows, end)
+        assert_tls(row, server, port)
 
 
 def test_a_websocket_is_one_row_with_its_bytes(both: Capture, tmp_path: Path) -> None:

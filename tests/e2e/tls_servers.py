@@ -123,6 +123,10 @@ def _node(directory: Path, port: int, program: str = "node") -> list[str]:
     return [program, str(APPS / "tls_raw_headers.js"), str(port), str(directory / "record"), *files]
 
 
+def _sni_logger(directory: Path, port: int) -> list[str]:
+    return [sys.executable, str(APPS / "sni_logger.py"), str(port), *map(str, make_certificate(directory))]
+
+
 def _h11(directory: Path, port: int) -> list[str]:
     files = map(str, make_certificate(directory))
     return [sys.executable, str(APPS / "h11_server.py"), str(port), str(directory / "record"), *files]
@@ -144,6 +148,9 @@ def _go(*flags: str) -> Callable[[Path, int], list[str]]:
 
 
 GNUTLS_TLS = Spec("gnutls-serv", ("gnutls-serv", "openssl"), _gnutls)
+
+SNI_LOGGER = Spec("sni_logger", ("openssl",), _sni_logger)
+"""It uses another socket inside the calls that make a handshake, and hands the library its bytes in memory."""
 
 NGINX_TLS = Spec("nginx", ("nginx", "openssl"), _nginx)
 
