@@ -112,6 +112,23 @@ static __always_inline void set_flags(struct connection *connection, __u32 flags
 	__sync_fetch_and_or(&connection->flags, flags);
 }
 
+static __always_inline void lose_place(struct flow *flow)
+{
+	flow->state = FLOW_UNSURE;
+	flow->skip = 0;
+	flow->line_size = 0;
+}
+
+/* Bytes are lost before it is known what they are: what follows is read as that of a connection that was joined. */
+static __always_inline void miss_beginning(struct connection *connection, __u8 direction)
+{
+	if (connection->kind != KIND_UNDECIDED)
+		return;
+	set_flags(connection, CONN_JOINED);
+	connection->last = direction;
+	lose_place(&connection->flows[direction & 1]);
+}
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -321,8 +321,10 @@ static __always_inline enum start judge_beginning(struct walk *walk, bool turned
 		connection->looks = JOINED_LOOKS;
 		return START_PARTIAL;
 	}
-	if (!load(walk, size))
+	if (!load(walk, size)) {
+		miss_beginning(connection, walk->slot->flags & EVENT_EGRESS ? EGRESS : INGRESS);
 		return START_PARTIAL;
+	}
 	if (!joined || turned)
 		start = judge_start(walk->slot, walk->slot->bytes, size);
 	if (start == START_PARTIAL && !joined)

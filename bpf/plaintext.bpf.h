@@ -64,11 +64,13 @@ static __always_inline bool decide(struct session *session, struct walk *walk, _
 	}
 	if (egress)
 		set_flags(connection, CONN_REQUEST_EGRESS);
-	if (!(connection->flags & CONN_ANNOUNCED) && !announce(session, walk->slot, walk->slot_index))
+	if (!(connection->flags & CONN_ANNOUNCED) && !announce(session, walk->slot, walk->slot_index)) {
+		miss_beginning(connection, direction);
 		return false;
-	connection->kind = KIND_HTTP;
+	}
 	if (frames)
 		join_frames(connection, direction);
+	connection->kind = KIND_HTTP;
 	COUNT(http);
 	return true;
 }
@@ -160,12 +162,9 @@ static __always_inline void walk_plaintext(struct session *session, struct walk 
 	find_again(walk, turned);
 	if (!is_beyond_reach(walk))
 		bpf_loop(WALK_STEPS, plain_step, walk, 0);
-	if (walk->slot->left && connection->kind == KIND_HTTP) {
-		/* Not all was walked: it is missing in user space too, which calls it a gap. */
-		flow->state = FLOW_UNSURE;
-		flow->skip = 0;
-		flow->line_size = 0;
-	}
+	/* Not all was walked: it is missing in user space too, which calls it a gap. */
+	if (walk->slot->left && connection->kind == KIND_HTTP)
+		lose_place(flow);
 }
 
 /* `count` bytes of plaintext at `bytes` (0 where they are not in memory) went in or out between `began` and now. */
@@ -198,9 +197,8 @@ static __always_inline void on_plaintext(struct session *session, __u8 direction
 		walk_plaintext(session, &walk, direction);
 		release_slot(walk.slot_index);
 	} else {
-		flow->state = FLOW_UNSURE;
-		flow->skip = 0;
-		flow->line_size = 0;
+		miss_beginning(connection, direction);
+		lose_place(flow);
 	}
 	flow->next = begin + (__u32)count;
 }

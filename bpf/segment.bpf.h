@@ -156,11 +156,13 @@ static __always_inline bool decide(struct bpf_sock *sk, struct connection *conne
 	}
 	if (egress)
 		set_flags(connection, CONN_REQUEST_EGRESS);
-	if (!(connection->flags & CONN_ANNOUNCED) && !announce(sk, connection, walk->slot, walk->slot_index))
+	if (!(connection->flags & CONN_ANNOUNCED) && !announce(sk, connection, walk->slot, walk->slot_index)) {
+		miss_beginning(connection, direction);
 		return false;
-	connection->kind = KIND_HTTP;
+	}
 	if (frames)
 		join_frames(connection, direction);
+	connection->kind = KIND_HTTP;
 	COUNT(http);
 	return true;
 }
@@ -429,6 +431,8 @@ static __always_inline void on_segment(struct __sk_buff *skb, __u8 direction)
 		else
 			walk_segment(sk, &walk, direction);
 		release_slot(walk.slot_index);
+	} else if (packet.payload) {
+		miss_beginning(connection, direction);
 	}
 	if (direction == INGRESS)
 		connection->busy = 0;
