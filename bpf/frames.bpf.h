@@ -355,8 +355,9 @@ static __always_inline void join_frames(struct connection *connection, __u8 dire
 
 	set_flags(connection, CONN_FRAMES);
 	this->state = FLOW_FRAME;
-	/* A preface follows where nothing was missed. */
-	other->state = joined ? FLOW_UNSURE : FLOW_START;
+	/* A preface follows where nothing was missed: that side is at its start, or being walked already. */
+	if (joined)
+		other->state = FLOW_UNSURE;
 }
 
 /* Lost places are found again where a segment begins with frames. */
