@@ -211,9 +211,7 @@ static __always_inline bool synchronize(struct walk *walk)
 		return true;
 	}
 	if (egress || walk->slot->seq == walk->slot->rcv_nxt) {
-		flow->state = FLOW_UNSURE;
-		flow->skip = 0;
-		flow->line_size = 0;
+		lose_place(flow);
 		flow->next = walk->slot->seq;
 		return true;
 	}
@@ -304,6 +302,13 @@ static __always_inline void hand_over_early(struct bpf_sock *sk, struct connecti
 		bpf_loop(WALK_STEPS, copy_step, walk, 0);
 }
 
+/* The walk ended before the segment did: the rest is left out and the place lost, but a FIN is told. */
+static __always_inline void leave_rest(struct walk *walk)
+{
+	lose_place(walk->flow);
+	send_segment(walk, 0, walk->slot->left);
+}
+
 static __always_inline void walk_segment(struct bpf_sock *sk, struct walk *walk, __u8 direction)
 {
 	struct connection *connection = walk->connection;
@@ -339,7 +344,10 @@ static __always_inline void walk_segment(struct bpf_sock *sk, struct walk *walk,
 		return;
 	}
 	find_again(walk, turned);
-	bpf_loop(WALK_STEPS, walk_step, walk, 0);
+	if (bpf_loop(WALK_STEPS, walk_step, walk, 0) == WALK_STEPS)
+		walk->slot->flags |= EVENT_CUT;
+	if (walk->slot->left && connection->kind == KIND_HTTP)
+		leave_rest(walk);
 	walk->flow->next += payload;
 	connection->want_accept = direction == INGRESS;
 }

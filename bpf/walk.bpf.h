@@ -6,7 +6,7 @@
 #include "connection.bpf.h"
 #include "output.bpf.h"
 
-/* Records that one segment can make: 64 KiB in chunks of 64 bytes. */
+/* Records that one segment can make: 64 KiB in chunks of 64 bytes. What is behind them is left out. */
 #define WALK_STEPS 1024
 
 /* One segment on its way through. */

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.raw_server import Handler, RawServer, echo, read_body
-from tests.e2e.rows import assert_fields, assert_response, assert_row, both_ends, role, target, targets
+from tests.e2e.rows import assert_fields, assert_response, assert_row, both_ends, quality, role, target, targets
 from tests.e2e.wire import Conn, Head
 
 if TYPE_CHECKING:
@@ -343,3 +343,19 @@ def test_a_server_that_answers_before_the_request_is_complete_gives_one_row(capt
 
 def void(_: object) -> None:
     """Drop a value where nothing may be returned."""
+
+
+def test_what_follows_a_segment_with_too_many_chunks_is_seen(capture: Capture) -> None:
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+
+    def talk(client: Conn) -> None:
+        client.call(get("/many"))
+        client.call(get("/after"))
+
+    (many, after) = seen(capture, replies(chunks, answer(b"hello")), talk)
+    for row in many:
+        assert row["http"]["response"]["status_code"] == 200
+        assert "cut" in quality(row)
+    for row in after:
+        assert_row(row, Head(get("/after")), Head(answer(b"hello")[:-5]))
+        assert row["http"]["response"]["body"]["size"] == 5
