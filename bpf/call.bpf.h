@@ -96,6 +96,23 @@ static __always_inline bool on_entry_only(__u32 cookie, __u64 address)
 	return false;
 }
 
+#define WRITES (1 << CALL_WRITE | 1 << CALL_WRITE_EX | 1 << CALL_SENDFILE | 1 << CALL_SEND)
+
+/* EGRESS or INGRESS. No branch: the verifier would follow the walk once for each direction. */
+static __always_inline __u8 direction_of(const struct call *call)
+{
+	return WRITES >> (call->cookie & 31) & 1;
+}
+
+/* A call is over, or lost: a session that was closed while it was written ends with the last call that wrote. */
+static __always_inline void end_write(struct session *session, const struct call *call)
+{
+	if (session->writes && direction_of(call) == EGRESS)
+		__sync_fetch_and_sub(&session->writes, 1);
+	if (session->closed && !session->writes)
+		end_session(call->session);
+}
+
 /* The stack grows down: what stands below the new call never came back (an exception, a jump out of it). */
 static __always_inline void drop_lost(struct calls *calls, __u64 stack)
 {
@@ -107,8 +124,10 @@ static __always_inline void drop_lost(struct calls *calls, __u64 stack)
 			return;
 		calls->depth--;
 		session = find_session(call->session);
-		if (session)
+		if (session) {
 			restart_session(session);
+			end_write(session, call);
+		}
 	}
 }
 
@@ -217,14 +236,6 @@ static __always_inline __s64 count_of(const struct call *call, __s64 result)
 		return (__s32)result;
 	}
 	return result;
-}
-
-#define WRITES (1 << CALL_WRITE | 1 << CALL_WRITE_EX | 1 << CALL_SENDFILE | 1 << CALL_SEND)
-
-/* EGRESS or INGRESS. No branch: the verifier would follow the walk once for each direction. */
-static __always_inline __u8 direction_of(const struct call *call)
-{
-	return WRITES >> (call->cookie & 31) & 1;
 }
 
 /* The innermost call of these has returned. */

@@ -41,10 +41,11 @@ static __always_inline struct calls *calls_of(const struct object *goroutine)
 static __always_inline void begin_go_call(struct calls *calls, __u32 cookie, const struct arguments *arguments,
                                           const struct go_stack *stack)
 {
+	bool again = begins_anew(calls, arguments);
 	struct session *session;
 	struct call *call;
 
-	if (begins_anew(calls, arguments))
+	if (again)
 		calls->depth--;
 	call = begin_call(calls, cookie, arguments);
 	if (!call)
@@ -54,8 +55,8 @@ static __always_inline void begin_go_call(struct calls *calls, __u32 cookie, con
 		call->bytes = stack->high - call->bytes;
 	}
 	session = find_session(arguments->first);
-	if (session && direction_of(call) == EGRESS)
-		session->writes = 1;
+	if (session && !again && direction_of(call) == EGRESS)
+		__sync_fetch_and_add(&session->writes, 1);
 }
 
 /* The call inside of which a handshake begins, or NULL. */
@@ -110,7 +111,6 @@ static __always_inline struct session *on_go_return(struct pt_regs *ctx, struct 
 	struct object goroutine = object_at(ctx->r14);
 	struct calls *calls = bpf_map_lookup_elem(&goroutines, &goroutine);
 	struct go_stack stack = {};
-	struct session *session;
 
 	if (!calls || !read_go_stack(ctx, &stack)) {
 		COUNT_TLS(unmatched);
@@ -124,10 +124,7 @@ static __always_inline struct session *on_go_return(struct pt_regs *ctx, struct 
 		call->bytes = stack.high - call->bytes;
 	/* An error says nothing of whether the other side has closed. */
 	*count = (__s64)ctx->rax > 0 ? ctx->rax : -1;
-	session = find_session(call->session);
-	if (session && direction_of(call) == EGRESS)
-		session->writes = 0;
-	return session;
+	return find_session(call->session);
 }
 
 #endif

@@ -45,16 +45,15 @@ struct session {
 	__u64 seen;                 /* cookie of the socket last seen beside a call */
 	__u64 inside;               /* cookie of the socket that was used inside a call */
 	__u32 library;
+	__u32 writes; /* Go: calls that write and have not returned */
 	__u8 bound;
 	__u8 agreed;       /* times in a row that it was that one */
 	__u8 memory;       /* a call wanted bytes and no socket was asked: the application moves them */
 	__u8 came;         /* one of these times bytes came from it */
-	__u8 writes;       /* Go: a call that writes has not returned */
-	__u8 closed;       /* ... and meanwhile the session was closed: it ends with that call */
+	__u8 closed;       /* Go: it was closed while something was written: it ends with the last call of `writes` */
 	__u8 inside_calls; /* calls inside of which a socket was used, up to AGREED */
 	__u8 inside_came;  /* in one of them bytes were asked from it */
 	__u8 called;       /* a call has returned */
-	__u8 reserved[3];
 };
 
 /* Something in a process: a session, a goroutine. */

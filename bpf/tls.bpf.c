@@ -61,8 +61,7 @@ int tls_return(struct pt_regs *ctx)
 	if (!session)
 		return 0;
 	on_moved_plaintext(session, &call, count);
-	if (session->closed)
-		end_session(call.session);
+	end_write(session, &call);
 	return 0;
 }
 
