@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Why a capture could not begin.
@@ -197,6 +197,8 @@ pub(crate) struct Counters {
     pub(crate) other: u64,
     pub(crate) contended: u64,
     pub(crate) no_storage: u64,
+    /// Runs of the tracepoints' programs that did not take place: see [`missed`].
+    pub(crate) missed: u64,
 }
 
 /// Sums the counters of all CPUs; see `struct slot` and `struct counters` in `bpf/output.bpf.h`.
@@ -220,7 +222,26 @@ pub(crate) fn counters(skeleton: &SocketSkel<'_>) -> Counters {
         sum.no_storage += word(&cpu, 7);
     }
     sum.seen += sum.refused_busy;
+    let programs = &skeleton.progs;
+    let tracepoints = [&programs.exec, &programs.state, &programs.received];
+    let loaded = tracepoints.into_iter().filter(|program| program.autoload());
+    sum.missed = loaded.map(|program| missed(program.as_fd())).sum();
     sum
+}
+
+/// What the kernel says of a loaded program.
+pub(super) fn info(program: BorrowedFd<'_>) -> Option<libbpf_sys::bpf_prog_info> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut size = u32::try_from(std::mem::size_of_val(&info)).ok()?;
+    // SAFETY: `info` is a plain struct that outlives the call, and `size` is its size.
+    let result = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut size) };
+    (result == 0).then_some(info)
+}
+
+/// How often the kernel left a program out, because it interrupted itself: a softirq that closes a socket while its CPU
+/// is in the same program, say.
+pub(super) fn missed(program: BorrowedFd<'_>) -> u64 {
+    info(program).map_or(0, |info| info.recursion_misses)
 }
 
 pub(super) fn per_cpu(map: &impl MapCore, index: u32) -> Vec<Vec<u8>> {

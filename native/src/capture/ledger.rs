@@ -61,6 +61,7 @@ pub(crate) fn json(intake: &Intake, kernel: &Counters, tls: &Report) -> String {
             "other_connections": kernel.other,
             "contended_segments": kernel.contended,
             "no_storage": kernel.no_storage,
+            "tracepoints_missed": kernel.missed + tls.counters.missed,
             "tls_processes": tls.processes,
             "tls_files_refused": tls.failed,
             "tls_traps": tls.counters.traps,

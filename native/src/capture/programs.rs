@@ -8,7 +8,7 @@ use libbpf_rs::{OpenObject, ProgramImpl};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 include!(concat!(env!("OUT_DIR"), "/helpers.rs"));
 
@@ -88,12 +88,7 @@ fn one(program: &libbpf_rs::Program<'_>) -> Value {
 
 /// How many instructions the verifier followed (`bpf_prog_info.verified_insns`, since Linux 5.16).
 fn verified(program: &libbpf_rs::Program<'_>) -> Option<u32> {
-    let mut info = libbpf_sys::bpf_prog_info::default();
-    let mut size = u32::try_from(std::mem::size_of_val(&info)).ok()?;
-    // SAFETY: `info` is a plain struct that outlives the call, and `size` is its size.
-    let result =
-        unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_fd().as_raw_fd(), &raw mut info, &raw mut size) };
-    (result == 0).then_some(info.verified_insns)
+    kernel::info(program.as_fd()).map(|info| info.verified_insns)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "called as map(take_apart) on a slice")]

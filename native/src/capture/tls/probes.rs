@@ -157,6 +157,8 @@ pub(crate) struct Counters {
     pub(crate) conflicts: u64,
     pub(crate) restarted: u64,
     pub(crate) unreadable: u64,
+    /// Runs of the tracepoints' programs that did not take place.
+    pub(crate) missed: u64,
 }
 
 pub(super) fn counters(skeleton: &TlsSkel<'_>) -> Counters {
@@ -175,5 +177,16 @@ pub(super) fn counters(skeleton: &TlsSkel<'_>) -> Counters {
             *member += kernel::word(&cpu, index);
         }
     }
+    let programs = &skeleton.progs;
+    let tracepoints = [
+        &programs.tls_received,
+        &programs.tls_sent,
+        &programs.tls_fork,
+        &programs.tls_listen,
+        &programs.tls_exec,
+        &programs.tls_exit,
+    ];
+    let loaded = tracepoints.into_iter().filter(|program| program.autoload());
+    sum.missed = loaded.map(|program| kernel::missed(program.as_fd())).sum();
     sum
 }
