@@ -71,9 +71,17 @@ static __always_inline struct call *call_around(const struct object *goroutine, 
 static __always_inline void on_go_handshake(const struct object *goroutine, __u32 cookie, __u64 address)
 {
 	struct call *call = call_around(goroutine, address);
+	struct session *session = find_session(address);
 
-	if (call)
+	if (call) {
+		/*
+		 * Its socket was read for this call, of a session that has spoken: TLS 1.2 negotiates again, and goes on. The
+		 * first handshake of another one in the same place is the first thing that a call does.
+		 */
+		if (call->touched && session && (session->connection.flags & CONN_SEEN))
+			return;
 		call->handshake = 1;
+	}
 	begin_session(address, cookie >> 8);
 }
 

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import subprocess
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tests.e2e.rows import assert_fields, connection, quality, request_fields, r
 from tests.e2e.servers import Server, Spec, build_go
 from tests.e2e.test_tls import again_until_seen, config, started
 from tests.e2e.test_tls_http2 import SPECS
-from tests.e2e.tls_servers import TLS_SPECS
+from tests.e2e.tls_servers import RENEGOTIATING, TLS_SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")]
 
 CLIENT = Path(__file__).parent / "go_tls_client"
+RENEGOTIATES = Path(__file__).parent / "go_renegotiates"
 CALLS = 4000
 CONNECTIONS = 20
 BODY = 6000
@@ -67,6 +69,25 @@ def test_each_call_of_many_goroutines_is_a_row(
     assert {row["server"]["port"] for row in rows} == {server.port}
 
 
+@contextmanager
+def conversing(*command: str) -> Iterator[Callable[[], int]]:
+    """Run a client that makes a connection for each line; what is given has it make one, and returns its number."""
+    connections = itertools.count()
+    with subprocess.Popen([*leashed("KILL"), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+
+        def converse() -> int:
+            number = next(connections)
+            assert client.stdin is not None
+            assert client.stdout is not None
+            client.stdin.write(b"\n")
+            client.stdin.flush()
+            assert client.stdout.readline() == f"done {number}\n".encode()
+            return number
+
+        yield converse
+        client.communicate()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     yield from started(spec("go", TLS_SPECS), tmp_path / "server")
@@ -79,22 +100,9 @@ def test_a_client_on_growing_stacks_is_read_whole(
     build_go(CLIENT, binary)
     count = 400
     capture = capture_with(directory=config(tmp_path / "named", f'processes = ["{binary.name}"]'))
-    command = [*leashed("KILL"), str(binary), str(server.port), str(count)]
-    connections = itertools.count()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
-
-        def converse() -> int:
-            number = next(connections)
-            assert client.stdin is not None
-            assert client.stdout is not None
-            client.stdin.write(b"\n")
-            client.stdin.flush()
-            assert client.stdout.readline() == f"done {number}\n".encode()
-            return number
-
+    with conversing(str(binary), str(server.port), str(count)) as converse:
         again_until_seen(capture, server, converse, "client")
         last = converse()
-        client.communicate()
     rows = [row for row in capture.finish(server.port) if row["masthead"]["role"] == "client"]
     paths = [target(row) for row in rows if quality(row) == []]
     # The probes come while it speaks; from then on no call is missing.
@@ -105,3 +113,21 @@ def test_a_client_on_growing_stacks_is_read_whole(
     for row in rows[len(rows) - len(paths) :]:
         assert_fields(request_fields(row), [["Host", "localhost"], ["X-Path", target(row)]])
         assert row["server"] == {"address": "127.0.0.1", "port": server.port}
+
+
+def test_a_client_whose_server_negotiates_again_is_read_on(
+    capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    binary = tmp_path / "renegotiates"
+    build_go(RENEGOTIATES, binary)
+    for server in started(RENEGOTIATING, tmp_path / "server"):
+        capture = capture_with(directory=config(tmp_path / "named", f'processes = ["{binary.name}"]'))
+        with conversing(str(binary), str(server.port)) as converse:
+            again_until_seen(capture, server, converse, "client")
+            converse()
+        rows = role(capture.finish(server.port), "client")
+    # What is inside TLS has a number of its own, which begins `exchange_id`: a session that were begun anew had two.
+    sessions = {(row["client"]["port"], row["masthead"]["exchange_id"].rsplit("-", 2)[0]) for row in rows}
+    assert len(rows) >= 3
+    assert len(sessions) == len({port for port, _ in sessions})
+    assert all("joined" not in quality(row) for row in rows if row["client"] == rows[-1]["client"])

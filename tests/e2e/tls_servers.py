@@ -89,6 +89,16 @@ def _apache(directory: Path, port: int) -> list[str]:
     return ["apache2", "-f", str(config), "-DFOREGROUND"]
 
 
+def _renegotiating(directory: Path, port: int) -> list[str]:
+    command = _apache(directory, port)
+    # A file that its workers may read: what they may not is refused before it comes to certificates.
+    file = '<Directory /etc>\nRequire all granted\n</Directory>\nAliasMatch "^/again" /etc/hostname\n'
+    again = "SSLProtocol TLSv1.2\n<LocationMatch ^/again/.*-1$>\nSSLVerifyClient optional_no_ca\n</LocationMatch>\n"
+    with (directory / "apache.conf").open("a") as config:
+        config.write(file + again)
+    return command
+
+
 def caddy(directory: Path, port: int) -> list[str]:
     """Return the command of Caddy with HTTP/1 and HTTP/2, without QUIC."""
     certificate, key = make_certificate(directory)
@@ -151,6 +161,9 @@ GNUTLS_TLS = Spec("gnutls-serv", ("gnutls-serv", "openssl"), _gnutls)
 
 SNI_LOGGER = Spec("sni_logger", ("openssl",), _sni_logger)
 """It uses another socket inside the calls that make a handshake, and hands the library its bytes in memory."""
+
+RENEGOTIATING = Spec("apache", ("apache2", "openssl"), _renegotiating)
+"""It negotiates again when it has read a request for a path that ends so: `-1`."""
 
 NGINX_TLS = Spec("nginx", ("nginx", "openssl"), _nginx)
 

@@ -1,0 +1,3 @@
+module renegotiates
+
+go 1.18
