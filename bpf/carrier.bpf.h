@@ -51,21 +51,36 @@ static __always_inline void copy_carrier(struct event_socket *to, const struct s
 		__builtin_memcpy(to, &session->socket, sizeof(*to));
 }
 
-static __always_inline void send_carrier(struct session *session)
+/* Global, so that the verifier reads it once: in line it would double the walks behind it. */
+__noinline int send_carrier(struct session *session)
 {
 	__u32 index = 0;
 	struct slot *slot;
 
+	if (!session)
+		return 0;
+	session->told = 0;
 	if (!(session->connection.flags & CONN_ANNOUNCED))
-		return;
+		return 0;
 	slot = take_slot(&index);
 	if (!slot)
-		return;
+		return 0;
 	begin_event(slot, index, session->connection.cookie, EVENT_SOCKET, 0);
 	slot->event.time = bpf_ktime_get_ns();
+	session->told = 1;
 	copy_carrier(&slot->socket, session);
-	submit(slot, sizeof(slot->socket));
+	if (!submit(slot, sizeof(slot->socket)))
+		session->told = 0;
 	release_slot(index);
+	return 0;
+}
+
+/* What is known of the socket may have been refused: until it gets there, nothing else goes under the old one. */
+static __always_inline bool is_told(struct session *session)
+{
+	if ((session->connection.flags & CONN_ANNOUNCED) && !session->told)
+		send_carrier(session);
+	return !(session->connection.flags & CONN_ANNOUNCED) || session->told;
 }
 
 /* The library itself uses the socket, inside its calls. */

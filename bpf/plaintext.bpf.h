@@ -32,6 +32,7 @@ static __always_inline bool announce(struct session *session, struct slot *slot,
 
 	begin_event(slot, index, connection->cookie, EVENT_TLS, connection->flags & CONN_JOINED ? EVENT_JOINED : 0);
 	slot->event.time = slot->time;
+	session->told = 1;
 	copy_carrier(&slot->tls.socket, session);
 	slot->tls.process.start = connection->start;
 	slot->tls.process.tgid = connection->tgid;
@@ -183,7 +184,7 @@ static __always_inline void on_plaintext(struct session *session, __u8 direction
 		connection->last = connection->flags & CONN_JOINED ? direction : !direction;
 	}
 
-	struct slot *slot = take_slot(&walk.slot_index);
+	struct slot *slot = is_told(session) ? take_slot(&walk.slot_index) : NULL;
 
 	if (slot) {
 		walk.slot = slot;
@@ -210,7 +211,7 @@ static __always_inline void on_closure(struct session *session, __u8 direction)
 	__u32 index = 0;
 	struct slot *slot;
 
-	if (!(connection->flags & CONN_ANNOUNCED) || connection->kind == KIND_OTHER)
+	if (!(connection->flags & CONN_ANNOUNCED) || connection->kind == KIND_OTHER || !is_told(session))
 		return;
 	slot = take_slot(&index);
 	if (!slot)
@@ -234,6 +235,8 @@ static __always_inline void on_over(struct session *session)
 
 	if (!(connection->flags & CONN_ANNOUNCED))
 		return;
+	/* If it is refused again, there is nothing else to be done. */
+	is_told(session);
 	slot = take_slot(&index);
 	if (!slot)
 		return;

@@ -54,6 +54,8 @@ struct session {
 	__u8 inside_calls; /* calls inside of which a socket was used, up to AGREED */
 	__u8 inside_came;  /* in one of them bytes were asked from it */
 	__u8 called;       /* a call has returned */
+	__u8 told;         /* user space has been told of `socket` as it is */
+	__u8 reserved[7];
 };
 
 /* Something in a process: a session, a goroutine. */
