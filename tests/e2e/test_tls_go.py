@@ -17,7 +17,7 @@ from tests.e2e.rows import assert_fields, connection, quality, request_fields, r
 from tests.e2e.servers import Server, Spec, build_go
 from tests.e2e.test_tls import again_until_seen, config, started
 from tests.e2e.test_tls_http2 import SPECS
-from tests.e2e.tls_servers import RENEGOTIATING, TLS_SPECS
+from tests.e2e.tls_servers import NGINX_TLS, RENEGOTIATING, TLS_SPECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")]
 
 CLIENT = Path(__file__).parent / "go_tls_client"
+TRANSPORT = Path(__file__).parent / "go_transport"
 RENEGOTIATES = Path(__file__).parent / "go_renegotiates"
 CALLS = 4000
 CONNECTIONS = 20
@@ -131,3 +132,36 @@ def test_a_client_whose_server_negotiates_again_is_read_on(
     assert len(rows) >= 3
     assert len(sessions) == len({port for port, _ in sessions})
     assert all("joined" not in quality(row) for row in rows if row["client"] == rows[-1]["client"])
+
+
+def test_a_client_that_reads_and_writes_on_two_processors_is_told_in_order(
+    capture_with: Callable[..., Capture], tmp_path: Path
+) -> None:
+    binary = tmp_path / "gotransport"
+    build_go(TRANSPORT, binary)
+    workers, calls = 8, 100
+    capture = capture_with(directory=config(tmp_path / "named", f'listening = false\nprocesses = ["{binary.name}"]'))
+    for nginx in started(NGINX_TLS, tmp_path / "server"):
+        command = [*leashed("KILL"), str(binary), str(nginx.port), str(workers), str(calls)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+
+            def converse(client: subprocess.Popen[bytes] = client) -> None:
+                assert client.stdin is not None
+                assert client.stdout is not None
+                client.stdin.write(b"\n")
+                client.stdin.flush()
+                assert client.stdout.readline() == b"done\n"
+
+            # The first connections may be met in their middle.
+            again_until_seen(capture, nginx, converse, "client")
+            converse()
+            client.communicate()
+        rows = role(capture.finish(nginx.port), "client")
+        # What has no request belongs to connections that were met in their middle.
+        assert all("joined" in quality(row) for row in rows if "no_request" in quality(row))
+        asked = [row for row in rows if "no_request" not in quality(row)]
+        last = max(int(target(row).split("/")[2].split("-")[0]) for row in asked)
+        mine = [row for row in asked if target(row).startswith(f"/orders/{last}-")]
+        assert sorted(targets(mine)) == sorted(f"/orders/{last}-{w}-{c}" for w in range(workers) for c in range(calls))
+        assert [quality(row) for row in mine if quality(row)] == []
+        assert {row["http"]["response"]["status_code"] for row in mine} == {200}

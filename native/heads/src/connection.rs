@@ -1,10 +1,13 @@
 //! Connections: two streams, two parsers, and the pairing between them.
 
+mod ahead;
+
 use crate::exchange::{Endpoints, Log, Process};
 use crate::ledger::Ledger;
 use crate::record::{Carrier, Tuple};
 use crate::speech::Speech;
 use crate::stream::{Outcome, Part, Place, Reader, Stream};
+use ahead::Ahead;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -66,6 +69,9 @@ struct Connection {
     early: Vec<Early>,
     speech: Speech,
     last_time: u64,
+    /// Its requests may be told after their responses; those that were wait here.
+    may_be_ahead: bool,
+    ahead: Vec<Ahead>,
 }
 
 /// Cookies are counters: multiplying spreads them well enough.
@@ -116,6 +122,10 @@ pub struct Connections {
     early: Vec<Early>,
     /// Closed, and when.
     closing: VecDeque<(u64, u64)>,
+    /// Connections whose requests may be told late.
+    may_be_ahead: usize,
+    /// Where something waits for a request, and since when.
+    ahead: VecDeque<(u64, u64)>,
     /// Bytes that HTTP/2 connections take.
     held: usize,
     pub ledger: Ledger,
@@ -175,9 +185,14 @@ impl Connections {
             return;
         }
         let tuple = (endpoints.server, endpoints.client);
-        let mut connection =
-            Box::new(Connection { speech: Speech::new(endpoints, joined, self.limits), ..Connection::default() });
+        let may_be_ahead = ahead::may_be(&endpoints);
+        let mut connection = Box::new(Connection {
+            speech: Speech::new(endpoints, joined, self.limits),
+            may_be_ahead,
+            ..Connection::default()
+        });
         self.ledger.connections += 1;
+        self.may_be_ahead += usize::from(may_be_ahead);
         // What was seen on the listener waits for the first segment, which says where TCP is.
         let (mine, others) = std::mem::take(&mut self.early).into_iter().partition(|early| early.tuple == tuple);
         (connection.early, self.early) = (mine, others);
@@ -231,6 +246,14 @@ impl Connections {
 
     /// One segment of a connection.
     pub fn segment(&mut self, cookie: u64, segment: &Segment<'_>, log: &mut impl Log) {
+        if self.may_be_ahead > 0 && self.map.get(&cookie).is_some_and(|connection| connection.may_be_ahead) {
+            self.in_order(cookie, segment, log);
+        } else {
+            self.take(cookie, segment, log);
+        }
+    }
+
+    fn take(&mut self, cookie: u64, segment: &Segment<'_>, log: &mut impl Log) {
         self.ledger.consumed += 1;
         let Some(connection) = self.map.get_mut(&cookie) else {
             self.ledger.failed_unknown += 1;
@@ -254,6 +277,7 @@ impl Connections {
     /// Bytes of one direction are missing, and nobody knows how many: what is under way there ends here, with the mark
     /// `gap`, and reading starts again at a message that can be told for certain.
     pub fn lose(&mut self, cookie: u64, egress: bool, time: u64, log: &mut impl Log) {
+        self.release(cookie, log);
         self.ledger.consumed += 1;
         let Some(connection) = self.map.get_mut(&cookie) else {
             self.ledger.failed_unknown += 1;
@@ -269,6 +293,7 @@ impl Connections {
 
     /// The socket is gone: what is open is logged as it stands.
     pub fn close(&mut self, cookie: u64, last: &Segment<'_>, log: &mut impl Log) {
+        self.release(cookie, log);
         self.ledger.consumed += 1;
         let Some(connection) = self.map.get_mut(&cookie) else {
             self.ledger.failed_unknown += 1;
@@ -288,6 +313,7 @@ impl Connections {
 
     /// Logs what is open of the connections that were closed a moment before `now`.
     pub fn bury(&mut self, now: u64, log: &mut impl Log) {
+        self.release_old(now, log);
         while let Some((cookie, _)) =
             self.closing.front().copied().filter(|(_, time)| time.saturating_add(LAST_WORDS) <= now)
         {
@@ -316,7 +342,9 @@ impl Connections {
 
     /// Logs what is open of a connection as it stands, and forgets it.
     fn part(&mut self, cookie: u64, log: &mut impl Log) -> bool {
+        self.release(cookie, log);
         let Some(mut connection) = self.map.remove(&cookie) else { return false };
+        self.may_be_ahead -= usize::from(connection.may_be_ahead);
         self.held = self.held.saturating_sub(connection.speech.held());
         let time = connection.last_time;
         connection.finish(time, &mut self.ledger, log);

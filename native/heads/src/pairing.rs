@@ -161,6 +161,11 @@ impl Pairing {
         }
     }
 
+    /// In the middle of a request's head.
+    pub fn in_request_head(&self) -> bool {
+        self.request.in_head()
+    }
+
     /// Whether requests leave the local end, where that is known.
     pub fn requests_leave(&self) -> Option<bool> {
         self.request_egress

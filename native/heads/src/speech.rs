@@ -79,6 +79,11 @@ impl Speech {
         self.http2.as_ref().map_or_else(|| self.pairing.opaque(), |http2| http2.opaque())
     }
 
+    /// In the middle of a request's head (HTTP/1).
+    pub fn in_request_head(&self) -> bool {
+        self.http2.is_none() && self.pairing.in_request_head()
+    }
+
     /// Whether requests leave the local end, where that is known.
     pub fn requests_leave(&self) -> Option<bool> {
         match &self.http2 {

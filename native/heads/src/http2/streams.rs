@@ -289,7 +289,9 @@ impl Streams {
     fn settle(&mut self, id: u32, shared: &mut Shared<'_, impl Log>) {
         let Some(stream) = self.map.get(&id) else { return };
         let exchange = &stream.exchange;
-        let asked = exchange.request.as_ref().is_none_or(|request| request.complete || shared.lost[0]);
+        // Where nothing was lost, a request that was not told of yet will be.
+        let is_late = !self.gap && !shared.joined && id % 2 == 1;
+        let asked = exchange.request.as_ref().map_or(!is_late, |request| request.complete || shared.lost[0]);
         if asked && exchange.response.as_ref().is_some_and(|response| response.complete) {
             if id.is_multiple_of(2) || self.certain.is_none_or(|certain| id < certain) {
                 self.close(id);

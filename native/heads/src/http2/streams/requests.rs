@@ -28,7 +28,8 @@ impl Streams {
                     None => leave_out(section, &mut stream.exchange.marks, shared.ledger),
                 }
             } else if head::has_pseudo(&message.head) {
-                // Its response was read before: the place in this direction had to be found.
+                // Its response was read before: the place in this direction had to be found, or the request is told late.
+                self.highest = self.highest.max(id);
                 let call = stream.grpc || grpc::is_call(&message.head);
                 head::read(&mut message.head, Kind::Request, is_whole(section), call);
                 note_fault(section, message);
