@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::glob::{letters, Glob};
 use super::pseudonym::Pseudonym;
 use super::url::{self, Form};
+use crate::http1::methods::is_registered;
 
 /// Authentication schemes (the IANA registry and those in wide use) that may stay in sight before their credentials.
 const SCHEMES: [&str; 22] = [
@@ -59,6 +60,9 @@ pub enum Mask {
     Cookies,
     /// The value of the pair of `Set-Cookie`; its attributes stay.
     SetCookie,
+    /// The subprotocols of a WebSocket, among which browsers have to put their tokens: what does not look like the name of
+    /// one.
+    Protocols,
     /// The name is no field name, so it is not certain what this is: name and value become pseudonyms.
     Line,
 }
@@ -67,7 +71,7 @@ impl Mask {
     /// The same for a value that is known to be a secret, whatever its name.
     #[must_use]
     pub fn of_secret(self) -> Mask {
-        if matches!(self, Mask::Urls(_)) {
+        if matches!(self, Mask::Urls(_) | Mask::Protocols) {
             Mask::Whole
         } else {
             self
@@ -115,18 +119,29 @@ impl Redact {
         let lower = name.to_ascii_lowercase();
         if self.fields.holds(&lower) {
             return match &lower[..] {
-                b"cookie" => Mask::Cookies,
-                b"set-cookie" => Mask::SetCookie,
+                b"set-cookie" | b"set-cookie2" => Mask::SetCookie,
+                b"cookie2" => Mask::Cookies,
+                _ if lower.ends_with(b"cookie") => Mask::Cookies,
                 _ if lower.ends_with(b"authorization") => Mask::Credentials,
                 _ => Mask::Whole,
             };
         }
         match &lower[..] {
             b"host" | b"x-forwarded-host" | b"x-original-host" => Mask::Urls(Form::Authority),
-            b"referer" | b"location" | b"content-location" | b"origin" | b"destination" | b"sourcemap"
-            | b"x-original-url" | b"x-original-uri" | b"x-rewrite-url" | b"x-forwarded-uri" | b"x-accel-redirect" => {
-                Mask::Urls(Form::Url)
-            }
+            b"sec-websocket-protocol" => Mask::Protocols,
+            b"referer"
+            | b"location"
+            | b"content-location"
+            | b"origin"
+            | b"destination"
+            | b"sourcemap"
+            | b"x-envoy-original-path"
+            | b"x-original-path"
+            | b"x-original-url"
+            | b"x-original-uri"
+            | b"x-rewrite-url"
+            | b"x-forwarded-uri"
+            | b"x-accel-redirect" => Mask::Urls(Form::Url),
             _ => Mask::Urls(Form::Text),
         }
     }
@@ -150,6 +165,7 @@ impl Redact {
             Mask::Credentials => self.credentials(value, out),
             Mask::Cookies => self.cookies(value, out),
             Mask::SetCookie => self.set_cookie(value, out),
+            Mask::Protocols => self.protocols(value, out),
         }
     }
 
@@ -157,16 +173,18 @@ impl Redact {
     pub fn target(&self, target: &[u8], uncertain: bool, out: &mut Vec<u8>) {
         if !self.enabled || target.is_empty() {
             out.extend_from_slice(target);
-        } else if uncertain && !looks_like_target(target) {
+        } else if uncertain && (!looks_like_target(target) || is_open_authority(target)) {
             self.pseudonym(target, out);
         } else {
             url::mask(self, Form::Url, target, out);
         }
     }
 
-    /// Writes a method as it may be seen: what does not look like one may be a piece of anything.
-    pub fn method(&self, method: &[u8], out: &mut Vec<u8>) {
-        let fits = method.len() <= 24 && method.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_".contains(byte));
+    /// Writes a method as it may be seen: what does not look like one may be a piece of anything; and where the start line
+    /// was not one (`uncertain`), what is not known as one.
+    pub fn method(&self, method: &[u8], uncertain: bool, out: &mut Vec<u8>) {
+        let named = method.len() <= 24 && method.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_".contains(byte));
+        let fits = if uncertain { is_registered(method) } else { named };
         if !self.enabled || fits {
             out.extend_from_slice(method);
         } else {
@@ -199,6 +217,25 @@ impl Redact {
                 out.push(b';');
             }
             self.pair(pair, out);
+        }
+    }
+
+    fn protocols(&self, value: &[u8], out: &mut Vec<u8>) {
+        let mut announced = false;
+        for (index, part) in value.split(|&byte| byte == b',').enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            let text = part.trim_ascii();
+            let begin = part.len() - part.trim_ascii_start().len();
+            out.extend_from_slice(&part[..begin]);
+            if text.is_empty() || (!announced && is_protocol(text)) {
+                out.extend_from_slice(text);
+            } else {
+                self.pseudonym(text, out);
+            }
+            out.extend_from_slice(&part[begin + text.len()..]);
+            announced = announces_secret(text);
         }
     }
 
@@ -257,6 +294,25 @@ fn is_attribute(part: &[u8]) -> bool {
     (value.is_empty() && is(&bare)) || (value.len() <= 256 && value.iter().all(clean) && is(&valued))
 }
 
+/// The name of a subprotocol, and not a token: short words (RFC 6455, section 11.5).
+fn is_protocol(text: &[u8]) -> bool {
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let named = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_+/:".contains(byte);
+    text.len() <= 32 && digits * 3 <= text.len() && text.iter().all(named)
+}
+
+/// What follows such a name is a secret, whatever it looks like (`access_token, SECRET`).
+fn announces_secret(text: &[u8]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    [&b"token"[..], b"auth", b"bearer", b"jwt", b"key"].iter().any(|word| memchr::memmem::find(&lower, word).is_some())
+}
+
+/// An authority that has not ended: the user information in it would come to its end behind it.
+fn is_open_authority(target: &[u8]) -> bool {
+    let authority = memchr::memmem::find(target, b"://").and_then(|at| target.get(at + 3..));
+    authority.is_some_and(|authority| !authority.iter().any(|byte| b"/?#@".contains(byte)))
+}
+
 fn looks_like_target(target: &[u8]) -> bool {
     let starts =
         |prefix: &str| target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
@@ -313,7 +369,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn rules() -> Redact {
-        let fields = "authorization proxy-authorization cookie set-cookie *token* *secret* *api-key* *password*";
+        let fields = "*authorization *cookie* *token* *secret* *api-key* *password*";
         let query = "key sig";
         let own = |list: &str| list.split(' ').map(str::to_owned).collect();
         Redact::new(&RedactPatterns { enabled: true, fields: own(fields), query: own(query) }, b"key").unwrap()
@@ -343,6 +399,19 @@ pub(super) mod tests {
             ("X_Api_Key", "S", "*"),
             ("My-Token-2", "S", "*"),
             ("X-Password", "Bearer S", "*"),
+            ("Grpcgateway-Authorization", "Bearer S", "Bearer *"),
+            ("grpcgateway-cookie", "a=S; b=S", "a=*; b=*"),
+            ("Set-Cookie2", "a=S; Path=/", "a=*; Path=/"),
+            ("Sec-WebSocket-Protocol", "graphql-transport-ws, v12.stomp", "graphql-transport-ws, v12.stomp"),
+            ("Sec-WebSocket-Protocol", "ocpp2.0.1,mqtt", "ocpp2.0.1,mqtt"),
+            (
+                "Sec-WebSocket-Protocol",
+                "base64url.bearer.authorization.k8s.io.U0VDUkVU, base64.binary.k8s.io, v4.channel.k8s.io",
+                "*, *, v4.channel.k8s.io",
+            ),
+            ("Sec-WebSocket-Protocol", "access_token, abc", "access_token, *"),
+            ("Sec-WebSocket-Protocol", "3f1c9a7e5b2d4860", "*"),
+            ("X-Envoy-Original-Path", "/a;key=S", "/a;key=*"),
             ("Cookie", "a=S; b=S;c=S", "a=*; b=*;c=*"),
             ("Cookie", "S", "*"),
             ("Cookie", "S=", "*"),
@@ -389,8 +458,17 @@ pub(super) mod tests {
         assert_eq!(target("/a b", true), "/a b");
         assert_eq!(target("h:443", false), "h:443");
         let mut out = Vec::new();
-        rules.method(b"Authorization:", &mut out);
+        rules.method(b"Authorization:", false, &mut out);
         assert!(out.starts_with(b"hmac:"));
+        assert!(target("http://user:S", true).starts_with("hmac:"));
+        assert_eq!(target("http://h/", true), "http://h/");
+        let method = |text: &str| {
+            let mut out = Vec::new();
+            rules.method(text.as_bytes(), true, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(method("GET"), "GET");
+        assert!(method("hunterS").starts_with("hmac:"));
     }
 
     #[test]

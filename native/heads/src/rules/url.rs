@@ -128,7 +128,15 @@ fn parameter(rules: &Redact, text: &[u8], at: &mut usize, form: Form) -> Option<
                 *at += letter.width;
                 break letter.level;
             }
-            b'?' | b'&' | b';' | b'#' | b'/' | b'\\' => return None,
+            b'?' | b'&' | b';' | b'#' => return None,
+            // The name may begin behind it (`#/access_token=`); behind two, an authority does.
+            b'/' | b'\\' => {
+                let next = text.get(*at + letter.width).copied().unwrap_or_default();
+                if matches!(next, b'/' | b'\\' | b'%') {
+                    return None;
+                }
+                length = 0;
+            }
             byte if ends_text(byte, form) => return None,
             b'+' | b' ' => {}
             byte => {
@@ -249,6 +257,10 @@ mod tests {
             ("/?a?key=S", "/?a?key=*"),
             ("/?a=b?key=S", "/?a=b?key=*"),
             ("/?+key =S", "/?+key =*"),
+            ("https://app/#/access_token=S&x=1", "https://app/#/access_token=*&x=1"),
+            ("/?/key=S", "/?/key=*"),
+            ("/?a/key=S", "/?a/key=*"),
+            ("/?a//u:S@h", "/?a//*@h"),
         ] {
             assert_eq!(masked(Form::Url, text), expected, "{text}");
         }

@@ -38,7 +38,6 @@ impl Making {
             (_, Some((Some((major, minor)), _))) => {
                 columns.protocol.push(Some(format!("http/{major}.{minor}").as_bytes()));
             }
-            (_, Some((None, None))) => columns.protocol.push(Some(b"http/0.9")),
             _ => columns.protocol.push(None),
         }
         let tls = endpoints.tls;

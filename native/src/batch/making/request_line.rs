@@ -20,19 +20,24 @@ fn is_connect(head: &Head) -> bool {
     head.start.first.of(&head.raw) == b"CONNECT" && head.version != Some((2, 0))
 }
 
+/// The start line is none, or not all of it came: what stands there may be anything.
 fn has_bad_start(head: &Head) -> bool {
+    if head.version.is_none() {
+        return true;
+    }
     let fault = head.fault.map(|(fault, _)| fault);
     matches!(fault, Some(Fault::StartLine | Fault::Method | Fault::Target | Fault::Version))
 }
 
 /// Methods come in runs. One that stands in the column already may be seen.
-fn push_method(rules: &Rules, sent: &[u8], scratch: &mut Vec<u8>, column: &mut Words) -> bool {
+fn push_method(rules: &Rules, head: &Head, scratch: &mut Vec<u8>, column: &mut Words) -> bool {
+    let sent = head.start.first.of(&head.raw);
     if let Some(key) = column.dictionary.key_of_last(sent) {
         column.push_key(key);
         return false;
     }
     scratch.clear();
-    rules.redact.method(sent, scratch);
+    rules.redact.method(sent, head.version.is_none(), scratch);
     let mut seen = Vec::new();
     let escaped = text::push(scratch, &mut seen);
     column.push(Some(&seen[..]).filter(|seen| !seen.is_empty()));
@@ -55,7 +60,7 @@ impl Making {
         };
         let (start, raw) = (head.start, &head.raw);
         let scratch = &mut self.scratch;
-        let mut escaped = push_method(rules, start.first.of(raw), scratch, &mut columns.method);
+        let mut escaped = push_method(rules, head, scratch, &mut columns.method);
         let seen = &mut self.target;
         seen.clear();
         let sent = start.second.of(raw);
