@@ -104,6 +104,20 @@ def test_a_password_comes_from_the_environment(web: Web, monkeypatch: pytest.Mon
     assert web.got[0][1]["authorization"] == "Basic bWU6eA=="
 
 
+def test_of_a_token_file_the_first_line_counts(web: Web, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n# rotated in May\n")
+    Webhook(http(f"{web.url}/hook", token_file=str(tmp_path / "token"))).deliver(notice())
+    assert web.got[0][1]["authorization"] == "Bearer secret"
+
+
+def test_a_secret_that_can_not_be_sent_is_not_told(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_OF_OPS", "s3cr3t\nmore")
+    with pytest.raises(RefusedError, match="can't be sent") as raised:
+        Webhook(http(f"{web.url}/hook", token_env="TOKEN_OF_OPS")).deliver(notice())
+    assert "s3cr3t" not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
 def test_slack_gets_a_message_without_foreign_markup(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_URL", f"{web.url}/services/T0/B0/x")
     Slack(HttpReceiver.model_validate({"name": "chat", "url_env": "SLACK_URL"})).deliver(notice())

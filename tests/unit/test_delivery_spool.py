@@ -200,3 +200,29 @@ def test_a_file_that_was_taken_away_is_counted_and_passed_over(tmp_path: Path, m
     min(tmp_path.glob("*.rows")).unlink()
     assert [rows for rows, _ in drained(spool)] == [list(range(10, 20))]
     assert (spool.rows, spool.damaged) == (0, 10)
+
+
+def test_rows_that_are_done_stay_done_where_a_load_was_put_back_before_them(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, LARGE)
+    for first in range(0, 50, 10):
+        spool.append(some(first, 10))
+    load = spool.next(10, LARGE)
+    assert load
+    spool.done(load)
+    load = spool.next(10, LARGE)
+    assert load
+    assert not spool.replace(load, [Load(some(16, 4), "ab-h0")])
+    killed(spool)
+    again = Spool(tmp_path, LARGE)
+    assert again.rows == 34
+    assert [each for rows, _ in drained(again) for each in rows] == [*range(16, 20), *range(20, 50)]
+    assert again.rows == 0
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "1", '{"frames": 1}'])
+def test_progress_that_is_none_says_nothing(tmp_path: Path, text: str) -> None:
+    spool = Spool(tmp_path, LARGE)
+    spool.append(some(0, 10))
+    killed(spool)
+    (tmp_path / "progress").write_text(text)
+    assert Spool(tmp_path, LARGE).rows == 10

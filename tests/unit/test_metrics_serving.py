@@ -47,6 +47,18 @@ def asked(connection: socket.socket) -> bytes:
     return answer
 
 
+def test_a_client_that_takes_its_time_to_ask_is_left(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_PATIENCE", 0.5)
+    began = time.monotonic()
+    with connect(endpoint) as slow:
+        slow.sendall(b"GET /metrics HTTP/1.0\r\n")
+        with pytest.raises(OSError, match=r"reset|pipe"):  # noqa: PT012 - one of these is refused
+            while time.monotonic() - began < 10:
+                slow.sendall(b"X-More: 1\r\n")
+                time.sleep(0.1)
+    assert time.monotonic() - began < 5
+
+
 def test_connections_that_say_nothing_take_no_more_threads_than_there_are(endpoint: Endpoint) -> None:
     before = threading.active_count()
     with ExitStack() as stack:

@@ -6,7 +6,7 @@ import errno
 import gzip
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from masthead.delivery import Again, Load, Sent
 from masthead.errors import ConfigError
 from masthead.sinks.file import FileSender, Rotation
 from tests.unit.test_delivery_spool import some
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAY = 86_400
 NOON = 1_785_585_600.0
@@ -120,7 +117,7 @@ def test_a_file_that_can_not_be_opened_is_told_at_once(tmp_path: Path) -> None:
         FileSender(tmp_path / "none" / "calls.ndjson", Rotation())
 
 
-@pytest.mark.parametrize("torn", [b'{"half', b"x" * 100_000, b""])
+@pytest.mark.parametrize("torn", [b'{"half', b'{"' + b"x" * 100_000, b""])
 @pytest.mark.parametrize("rows", [0, 10])
 def test_half_a_line_that_a_kill_left_is_taken_back_at_the_start(tmp_path: Path, torn: bytes, rows: int) -> None:
     path = tmp_path / "calls.ndjson"
@@ -168,3 +165,17 @@ def test_a_file_that_was_there_is_as_old_as_its_first_row(tmp_path: Path) -> Non
         sender.send(load(10))
         sender.close()
         assert len(list(tmp_path.iterdir())) == files
+
+
+@pytest.mark.parametrize("text", [b"hunter2", b"a line\nand half a one"])
+def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(text)
+    with pytest.raises(ConfigError, match="no row"):
+        FileSender(path, Rotation())
+    assert path.read_bytes() == text
+
+
+def test_what_is_no_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is no file"):
+        FileSender(Path("/dev/null"), Rotation())

@@ -21,7 +21,7 @@ use super::batch::Batch;
 use crate::batch::schema;
 use crate::store::conform::conform;
 use crate::store::journal::Frames;
-use crate::store::Error;
+use crate::store::{part, Error};
 
 /// The rows of journals, as they were when this was made.
 #[pyclass(frozen, module = "masthead._native")]
@@ -157,7 +157,7 @@ impl Conformed {
 #[allow(clippy::needless_pass_by_value, reason = "a path from Python is made here")]
 pub(crate) fn write_parquet(py: Python<'_>, source: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<u64> {
     let mut reader = read_stream(source)?;
-    let file = File::create(&path).map_err(Error::io(&path))?;
+    let file = part::create(&path).map_err(Error::io(&path))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     let failed = Error::parquet(&path);
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&reader.schema()), Some(properties)).map_err(&failed)?;

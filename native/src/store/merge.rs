@@ -27,8 +27,11 @@ use crate::batch::schema;
 const LARGE: i64 = 16_384;
 
 /// Rows that are put in order together: some twenty megabytes. Parts follow each other in time, so more would gain
-/// nothing.
+/// nothing. Where rows are large, fewer: senders choose how large they are.
 const SORTED_ROWS: usize = 32_768;
+const SORTED_BYTES: usize = 32 << 20;
+/// Rows that are read at once.
+const READ_ROWS: usize = 512;
 
 struct Input {
     path: PathBuf,
@@ -79,7 +82,7 @@ fn splice(inputs: &[Input], target: &Path) -> Result<Written> {
     let properties = WriterProperties::builder()
         .set_created_by(about.created_by().unwrap_or_default().to_owned())
         .set_key_value_metadata(about.key_value_metadata().cloned());
-    let file = File::create(target).map_err(Error::io(target))?;
+    let file = part::create(target).map_err(Error::io(target))?;
     let root = about.schema_descr().root_schema_ptr();
     let mut writer =
         SerializedFileWriter::new(&file, root, Arc::new(properties.build())).map_err(Error::parquet(target))?;
@@ -118,14 +121,19 @@ fn rewrite(inputs: &[Input], target: &Path, version: u32) -> Result<Written> {
     let schema = schema();
     let mut writer = Writer::create(target, &schema, version)?;
     let mut batches: Vec<RecordBatch> = Vec::new();
+    let (mut rows, mut bytes) = (0, 0);
     for input in inputs {
         let file = input.file.try_clone().map_err(Error::io(&input.path))?;
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(8_192).build());
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.with_batch_size(READ_ROWS).build());
         for batch in reader.map_err(Error::parquet(&input.path))? {
             let batch = batch.map_err(|error| Error::Damaged(input.path.clone(), error.to_string()))?;
-            batches.push(conform(&batch, &schema)?);
-            if batches.iter().map(RecordBatch::num_rows).sum::<usize>() >= SORTED_ROWS {
+            let batch = conform(&batch, &schema)?;
+            rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            batches.push(batch);
+            if rows >= SORTED_ROWS || bytes >= SORTED_BYTES {
+                (rows, bytes) = (0, 0);
                 write(&std::mem::take(&mut batches), &mut writer)?;
             }
         }

@@ -4,7 +4,8 @@
 //! kept where a query profits: a field's value is never looked up by range, so its list has none. Times and durations
 //! are differences, ids share their beginnings, and both encodings are read by DuckDB, ClickHouse, polars and pyarrow.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,9 +83,14 @@ pub(crate) struct Writer {
     pub(crate) times: Option<(i64, i64)>,
 }
 
+/// A file that is nobody else's to read.
+pub(crate) fn create(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(path)
+}
+
 impl Writer {
     pub(crate) fn create(path: &Path, schema: &SchemaRef, version: u32) -> Result<Writer> {
-        let file = File::create(path).map_err(Error::io(path))?;
+        let file = create(path).map_err(Error::io(path))?;
         let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties(version)));
         let writer = writer.map_err(Error::parquet(path))?;
         Ok(Writer { path: path.to_owned(), writer, rows: 0, times: None })

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from masthead.commands import asking
-from masthead.errors import UsageError
+from masthead.errors import OutputError, UsageError
 from masthead.sinks import complain
 from masthead.sinks.outlet import Outlet
 
@@ -61,9 +61,11 @@ def _write(reader: Reader, scope: Scope, parsed: argparse.Namespace, form: str) 
         return _csv(reader, scope, parsed.file)
     outlet = Outlet(parsed.file, reader_may_leave=True)
     try:
-        return _har(reader, scope, outlet) if form == "har" else _ndjson(reader, scope, outlet, parsed.headers)
+        rows = _har(reader, scope, outlet) if form == "har" else _ndjson(reader, scope, outlet, parsed.headers)
     finally:
         outlet.close()
+    _check(outlet)
+    return rows
 
 
 def _ndjson(reader: Reader, scope: Scope, outlet: Outlet, headers: str) -> int:
@@ -109,4 +111,15 @@ def _csv(reader: Reader, scope: Scope, file: str) -> int:
                 break
     finally:
         outlet.close()
+    _check(outlet)
     return rows
+
+
+def _check(outlet: Outlet) -> None:
+    """Refuse to call a file whole that is not.
+
+    Raises:
+        OutputError: Something could not be written.
+    """
+    if outlet.incomplete:
+        raise OutputError("not all could be written", outlet.name, "make room, and export again")

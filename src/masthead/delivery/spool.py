@@ -264,16 +264,18 @@ class Spool:
             self._closed.append(file)
             self.rows += rows
         self._closed.sort()
-        if self._closed:
-            done = self._progress(self._closed[0])
-            self.rows -= sum(batch.num_rows for batch in islice(_frames(self._folder, self._closed[0]), done))
+        # Loads that were put back stand before the file that was being read.
+        for file in self._closed:
+            done = self._progress(file)
+            self.rows -= sum(batch.num_rows for batch in islice(_frames(self._folder, file), done))
 
     def _progress(self, file: _File) -> int:
         try:
             told = json.loads((self._folder / "progress").read_text())
         except (OSError, ValueError):
             return 0
-        return int(told["frames"]) if told.get("file") == file.name else 0
+        mine = isinstance(told, dict) and told.get("file") == file.name
+        return int(told.get("frames", 0)) if mine else 0
 
     def _remove(self, reading: _Reading) -> None:
         """Let go of a file that is done; rows of it that could not be read are lost, and counted."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import hmac
+import io
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from masthead.config.metrics import Prometheus
 
-# A client that says nothing for so long is left.
+# A client that says nothing for so long is left, and one that has not asked by then.
 _PATIENCE = 10.0
 # Scrapes at once; one more waits so long, and is then told to come again.
 _AT_ONCE = 8
@@ -110,8 +112,33 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
+class _Hurried(io.RawIOBase):
+    """Reads a connection up to a point in time, not only as long as it says something now and then."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._until = time.monotonic() + _PATIENCE
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever a reader brings
+        self._connection.settimeout(max(0.001, self._until - time.monotonic()))
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(WSGIRequestHandler):
     timeout = _PATIENCE
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Hurried(self.connection))
+
+    def parse_request(self) -> bool:
+        found = super().parse_request()
+        self.connection.settimeout(_PATIENCE)
+        return found
 
     def log_message(self, *_: object) -> None:
         """Scrapes are not worth a line each."""

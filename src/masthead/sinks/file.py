@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,7 +73,11 @@ class FileSender:
         except OSError as error:
             what = f"can't be written to: {error.strerror or error}"
             raise ConfigError(what, str(path), "name a file that this user may write") from error
-        self._mend()
+        try:
+            self._mend()
+        except ConfigError:
+            os.close(self._descriptor)
+            raise
         self._began = self._born() if self._size() else clock()
         self._finish_leftovers()
 
@@ -91,7 +96,9 @@ class FileSender:
         os.close(self._descriptor)
 
     def _mend(self) -> None:
-        """Take half a line back that a kill has left: the next row would be lost in it."""
+        """Take half a row back that a kill has left: the next one would be lost in it. All else is somebody else's."""
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            raise ConfigError("is no file", str(self._path), "name a file; output.file writes to pipes too")
         with self._path.open("rb") as file:
             size = end = file.seek(0, os.SEEK_END)
             while end:
@@ -102,6 +109,9 @@ class FileSender:
                     end = begin + found + 1
                     break
                 end = begin
+            file.seek(end)
+            if file.read(1) not in {b"", b"{"}:
+                raise ConfigError("ends with something that is no row", str(self._path), "name a file of its own")
         if end != size:
             os.ftruncate(self._descriptor, end)
 

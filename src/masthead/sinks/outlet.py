@@ -41,6 +41,7 @@ class Outlet:
     Attributes:
         gone: Whether the reader went away (EPIPE), so that nothing will ever be read again.
         failed: Rows that did not get through.
+        incomplete: Something could not be written, row or not, although its reader was there.
 
     Raises:
         ConfigError: The file can't be opened.
@@ -58,6 +59,7 @@ class Outlet:
         self.name = file or "standard output"
         self.gone = False
         self.failed = 0
+        self.incomplete = False
         self._own = bool(file)
         self._reader_may_leave = reader_may_leave
         self._descriptor = _open(Path(file)) if file else descriptor
@@ -85,6 +87,7 @@ class Outlet:
             self._torn = data[written - 1 : written] != b"\n"
         if error is None:
             return 0
+        self.incomplete |= not (self.gone and self._reader_may_leave)
         if self._torn and self._own:
             self._retract(written - (data.rfind(b"\n", 0, written) + 1))
         rows = lines.count(b"\n") - max(0, data.count(b"\n", 0, written) - len(prefix))

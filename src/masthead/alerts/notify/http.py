@@ -54,6 +54,10 @@ class Poster:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             # The URL itself may be the secret: only its host is told.
             raise OutputError(f"{_host(url)}: {type(error).__name__}: {_without(str(error), url)}") from error
+        except ValueError as error:
+            # It says what can't be sent, which may be the secret.
+            what = f"{_host(url)}: the address or a field of the settings can't be sent ({type(error).__name__})"
+            raise RefusedError(what) from None
         finally:
             pool.clear()
         if status < _OK:

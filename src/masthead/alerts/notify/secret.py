@@ -9,14 +9,14 @@ from masthead.alerts.notify.post import RefusedError
 
 
 def secret(file: str, variable: str) -> str | None:
-    """Give a secret; `None` where the settings name none.
+    """Give a secret, of a file its first line; `None` where the settings name none.
 
     Raises:
         RefusedError: The file or the variable is not there.
     """
     if file:
         try:
-            return Path(file).read_text(encoding="utf-8").strip()
+            return Path(file).read_text(encoding="utf-8").partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError) as error:
             raise RefusedError(f"the secret can't be read: {error}", file) from error
     if variable:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # DATA_LOSS (OpenTelemetry's conventions for gRPC).
 _GRPC_SERVER = "coalesce(grpc_status, 0) IN (2, 4, 12, 13, 14, 15)"
 SERVER_ERROR = f"status >= 500 OR status IS NULL OR {_GRPC_SERVER}"
-CLIENT_ERROR = f"(status BETWEEN 400 AND 499 OR coalesce(grpc_status, 0) > 0) AND NOT ({_GRPC_SERVER})"
+CLIENT_ERROR = f"(status BETWEEN 400 AND 499 OR coalesce(grpc_status, 0) > 0) AND NOT ({SERVER_ERROR})"
 
 
 def routes(dialect: Dialect, scope: Scope) -> str:
