@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -248,6 +249,15 @@ def test_curl_is_seen_as_the_client(nginx: Server, capture_with: Callable[..., C
     assert_process(called, dict.fromkeys(words, str(Path(curl).resolve())))
 
 
+def ask(child: subprocess.Popen[bytes]) -> None:
+    """Let a program that calls at each line call once."""
+    assert child.stdin
+    assert child.stdout
+    child.stdin.write(b"\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"200\n"
+
+
 def test_a_process_that_executes_itself_is_seen_on(
     nginx: Server, capture_with: Callable[..., Capture], tmp_path: Path
 ) -> None:
@@ -255,17 +265,9 @@ def test_a_process_that_executes_itself_is_seen_on(
     capture = capture_with(directory=config(tmp_path / "again", f'listening = false\nprocesses = ["{name}"]'))
     command = [sys.executable, str(APPS / "executes_itself.py"), str(nginx.port), "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-
-        def call() -> None:
-            assert child.stdin
-            assert child.stdout
-            child.stdin.write(b"\n")
-            child.stdin.flush()
-            assert child.stdout.readline() == b"200\n"
-
-        again_until_seen(capture, nginx, call, "client")
+        again_until_seen(capture, nginx, partial(ask, child), "client")
         for _ in range(5):
-            call()
+            ask(child)
         child.communicate()
     rows = role(capture.finish(nginx.port), "client")
     numbers = [int(target(row).rsplit("/", 1)[1]) for row in rows if quality(row) == []]

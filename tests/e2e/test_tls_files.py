@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from tests.e2e.processes import executable
 from tests.e2e.rows import quality, role, targets
 from tests.e2e.servers import APPS, Server, Spec, build_go
 from tests.e2e.test_doctor_tls import told_of
-from tests.e2e.test_tls import again_until_seen, config, one_call, started
+from tests.e2e.test_tls import again_until_seen, ask, config, one_call, started
 from tests.e2e.tls_servers import NGINX_TLS, make_certificate
 
 if TYPE_CHECKING:
@@ -166,15 +167,7 @@ def test_a_client_that_has_another_root_is_seen(
     jail.mkdir()
     command = [sys.executable, str(APPS / "chroots.py"), str(nginx.port), str(jail)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-
-        def call() -> None:
-            assert child.stdin
-            assert child.stdout
-            child.stdin.write(b"\n")
-            child.stdin.flush()
-            assert child.stdout.readline() == b"200\n"
-
-        again_until_seen(capture, nginx, call, "client")
+        again_until_seen(capture, nginx, partial(ask, child), "client")
         child.communicate()
     rows = role(capture.finish(nginx.port), "client")
     assert quality(rows[-1]) == []

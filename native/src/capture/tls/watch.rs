@@ -206,6 +206,10 @@ impl<'a> Watch<'a> {
         for pid in due {
             self.look(pid);
         }
+        // What sockets do is of interest only while somebody is watched.
+        if !self.socket_links.is_empty() && self.watched() == 0 {
+            self.socket_links.clear();
+        }
         let next = self.processes.values().map(|process| process.next_look).min();
         next.map_or(LIST_EVERY, |next| next.saturating_duration_since(Instant::now())).min(self.next_list())
     }
@@ -234,13 +238,9 @@ impl<'a> Watch<'a> {
     }
 
     fn forget(&mut self, pid: u32) {
-        let Some(process) = self.processes.remove(&pid) else { return };
-        if process.speaks != 0 {
+        if self.processes.remove(&pid).is_some_and(|process| process.speaks != 0) {
             // It may not be there any more, which is what we want.
             drop(probes::set_speaking(self.skeleton, pid, 0));
-        }
-        if !process.watched.is_empty() && self.watched() == 0 {
-            self.socket_links.clear();
         }
     }
 
